@@ -1,0 +1,124 @@
+// What a suspended coroutine waits for: the state of one await, inside the coroutine's own frame.
+//
+// Nothing is allocated for an await. An operation is in at most one list at a time: that of its
+// root while it is pending, the loop's ready queue once it has ended.
+#pragma once
+
+#include <pinion/detail/api.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace pinion::loop {
+class Loop;
+struct Root;
+}  // namespace pinion::loop
+
+namespace pinion::detail {
+
+/// One element of an intrusive list; it leaves its list when it is destroyed.
+struct Link {
+  Link() noexcept = default;
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+  ~Link() { unlink(); }
+
+  [[nodiscard]] bool linked() const noexcept { return next != this; }
+  void unlink() noexcept {
+    previous->next = next;
+    next->previous = previous;
+    previous = next = this;
+  }
+  /// Puts `link`, which is in no list, before this one.
+  void insert_before(Link& link) noexcept {
+    link.previous = previous;
+    link.next = this;
+    previous->next = &link;
+    previous = &link;
+  }
+
+  Link* previous = this;
+  Link* next = this;
+};
+
+/// An intrusive first-in first-out list.
+class LinkList {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return !head_.linked(); }
+  [[nodiscard]] Link& front() const noexcept { return *head_.next; }
+  void push_back(Link& link) noexcept { head_.insert_before(link); }
+  /// Takes all of `other`, whose order stays. This list must be empty.
+  void take(LinkList& other) noexcept {
+    if (other.empty()) return;
+    other.head_.insert_before(head_);
+    other.head_.unlink();
+  }
+
+ private:
+  Link head_;
+};
+
+/// A coroutine that can be resumed, on behalf of the root that it belongs to.
+struct Resumable : Link {
+  enum class State : std::uint8_t {
+    idle,     ///< nobody refers to it
+    pending,  ///< the backend, the kernel or the timers refer to it
+    ready,    ///< ended; in the ready queue
+  };
+
+  std::coroutine_handle<> coroutine;
+  loop::Root* root = nullptr;
+  State state = State::idle;
+};
+
+enum class OperationKind : std::uint8_t { yield, sleep, read, write, poll };
+
+struct Operation : Resumable {
+  /// An offset that means "at the file's position".
+  static constexpr std::uint64_t no_offset = ~std::uint64_t{0};
+
+  explicit Operation(OperationKind k) noexcept : kind(k) {}
+  /// Waits until the kernel has let go of the buffer, should the coroutine be destroyed meanwhile.
+  ~Operation() {
+    if (state != State::idle) abandon();
+  }
+
+  OperationKind kind;
+  bool cancelling = false;  ///< the backend was asked to give it up
+  short events = 0;         ///< of a poll: what is waited for
+  int fd = -1;
+  std::int64_t result = 0;  ///< what the system call returns, or minus an errno
+  loop::Loop* loop = nullptr;
+  const void* buffer = nullptr;  ///< of a read: written to all the same
+  std::size_t length = 0;
+  std::uint64_t offset = no_offset;
+  std::int64_t deadline_ns = 0;   ///< of a sleep: its length until it begins, then when it ends
+  std::uint64_t sequence = 0;     ///< of a sleep: the order among equal deadlines
+  std::size_t heap_index = 0;     ///< of a sleep: where it is in the timers
+  Operation* next = nullptr;      ///< for the backend
+  std::int32_t backend_word = 0;  ///< for the backend
+
+  /// Finds the running loop and makes its backend where that is needed. Throws `std::logic_error`
+  /// outside any loop, `Cancelled` where the root was stopped, `std::system_error` where the
+  /// backend that was asked for by name cannot be had.
+  PINION_API void prepare();
+  /// Begins. The coroutine is resumed by the loop, never from here.
+  PINION_API void begin(std::coroutine_handle<> waiter) noexcept;
+  /// The result, or the error: `Cancelled`, or `std::system_error` with `what` in its text.
+  std::int64_t finish(std::string_view what) {
+    if (result < 0) [[unlikely]]
+      fail(what);
+    return result;
+  }
+
+ private:
+  PINION_API void abandon() noexcept;
+  [[noreturn]] PINION_API void fail(std::string_view what) const;
+};
+
+/// Throws what `Operation::prepare` throws, for what needs the loop but no backend.
+PINION_API void require_running_loop();
+
+}  // namespace pinion::detail

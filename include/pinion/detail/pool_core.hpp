@@ -1,0 +1,113 @@
+// The narrow door between the templates that users see and the pool itself. No types of a task
+// pass it: only bytes, thunks and entries.
+#pragma once
+
+#include <pinion/detail/api.hpp>
+#include <pinion/detail/call.hpp>
+#include <pinion/detail/entry.hpp>
+#include <pinion/info.hpp>
+#include <pinion/options.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace pinion::detail {
+
+/// A pool, as far as call sites see it. lib/pool derives from it.
+class PoolCore {
+ public:
+  CodeMap* code = nullptr;  // function pointers to tokens
+
+ protected:
+  PoolCore() = default;
+  ~PoolCore() = default;
+};
+
+/// A map on its way: gives the bytes of any range of its items, and takes their outcomes.
+/// Called with the pool's lock held, so it does nothing but copy.
+class MapJob {
+ public:
+  virtual ~MapJob() = default;
+
+  /// Encoded size of items [first, first + count), the callable included.
+  [[nodiscard]] virtual std::size_t chunk_bytes(std::uint64_t first, std::uint32_t count) const = 0;
+  virtual void write_chunk(std::uint64_t first, std::uint32_t count, Writer& writer) const = 0;
+  /// The encoded value of one item, from shared memory. `bytes` may be of any size: checks it.
+  virtual void take_value(std::uint64_t item, std::span<const std::byte> bytes) = 0;
+  /// `count` values side by side, each of `result_stride` bytes.
+  virtual void take_values(std::uint64_t first, std::uint32_t count, const std::byte* bytes) = 0;
+
+  const void* thunk = nullptr;
+  bool coroutine = false;
+  std::uint64_t items = 0;
+  std::size_t chunk_items = 0;      // 0: automatic
+  std::uint32_t result_stride = 0;  // bytes of a value where all are alike; else variable
+  std::size_t item_bytes_hint = 0;  // of an item's arguments and result together
+
+  // Outcome; written by the collector until the entry is done.
+  std::uint64_t error_item = ~std::uint64_t{0};  // lowest item that failed by its own error
+  std::vector<std::byte> remote_error;           // of that item, or
+  std::exception_ptr local_error;                // of that item
+  std::exception_ptr ended_error;                // Cancelled or PoolTerminated, of any item
+};
+
+/// One single task.
+struct Submission {
+  const void* thunk;
+  bool coroutine;
+  std::uint8_t inline_bytes;       // of `inline_arguments`, where `call` is null
+  const std::byte* inline_arguments;
+  const CallSource* call;          // writes arguments that do not fit a slot
+  const TaskOptions* options;      // null: the defaults
+};
+
+/// An outcome to read. Bytes stay valid while the caller's handle lives.
+struct ResultView {
+  Outcome outcome;
+  std::span<const std::byte> bytes;
+  MapJob* job;
+};
+
+/// Starts the workers. Throws what `Pool::Pool` throws.
+PINION_API PoolCore* make_pool(PoolOptions options);
+/// Ends it; then the pool is gone, or goes with the last handle.
+PINION_API void end_pool(PoolCore& pool, bool unwinding) noexcept;
+
+PINION_API LedgerEntry* submit(PoolCore& pool, const Submission& submission);
+PINION_API LedgerEntry* submit_map(PoolCore& pool, std::unique_ptr<MapJob> job,
+                             const TaskOptions* options);
+
+/// Waits until it is done or the time is up (nanoseconds from now; `Duration::ns_max`: no limit).
+PINION_API bool wait(LedgerEntry& entry, std::int64_t limit_ns);
+PINION_API bool poll_done(LedgerEntry& entry);
+PINION_API bool cancel(LedgerEntry& entry);
+PINION_API ResultView view(LedgerEntry& entry);
+/// Throws the error of an entry that is done; returns if it has none. Each throw is a new object.
+PINION_API void throw_error(LedgerEntry& entry);
+[[nodiscard]] PINION_API std::exception_ptr error_of(LedgerEntry& entry) noexcept;
+PINION_API bool has_error(LedgerEntry& entry) noexcept;
+/// Calls `f` on the callback thread once it is done. `f` holds a handle.
+PINION_API void when_done(LedgerEntry& entry, std::function<void()> f);
+/// The place for the value that lvalue handles share: `make` is called once per entry.
+PINION_API void* shared_value(LedgerEntry& entry,
+                              const std::function<std::shared_ptr<void>()>& make);
+/// The last handle is gone. Called by: the handle.
+PINION_API void drop_entry(LedgerEntry& entry) noexcept;
+
+/// Function pointers in results, as the manager sees them: none may come back.
+PINION_API CodeMap* manager_code() noexcept;
+
+PINION_API void close_pool(PoolCore& pool);
+PINION_API void terminate_pool(PoolCore& pool);
+PINION_API bool join_pool(PoolCore& pool, std::int64_t limit_ns);
+PINION_API unsigned process_count(const PoolCore& pool) noexcept;
+PINION_API std::vector<WorkerInfo> worker_infos(const PoolCore& pool);
+PINION_API PoolStats pool_stats(const PoolCore& pool);
+
+}  // namespace pinion::detail

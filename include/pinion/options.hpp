@@ -1,0 +1,39 @@
+// What a pool and a task can be asked for.
+#pragma once
+
+#include <pinion/kinds.hpp>
+#include <pinion/placement.hpp>
+#include <pinion/remote_call.hpp>
+#include <pinion/time_limit.hpp>
+
+#include <chrono>
+#include <cstddef>
+
+namespace pinion {
+
+/// Options of a pool; each has a default that fits most programs. Bad values are
+/// `std::invalid_argument` with the option's name.
+struct PoolOptions {
+  unsigned processes = 0;           ///< 0: one per usable core
+  RemoteCall initializer{};         ///< `pinion::call(f, args...)`: runs in each worker first
+  unsigned child_concurrency = 16;  ///< coroutine tasks in flight per worker, at most 65,536
+  StartMethod start_method = StartMethod::automatic;  ///< of this version: `fork`
+  Placement placement{};            ///< which CPUs
+  Idle idle = Idle::adaptive;       ///< what a worker does when it has nothing to do
+  IoBackend io = IoBackend::automatic;
+  /// Most shared memory that the pool may hold, in bytes; 0: a quarter of what cgroup and machine
+  /// have free. It starts with 1 MiB and 0.5 MiB a worker and grows with what is in flight.
+  std::size_t arena_bytes = 0;
+  std::size_t max_pending = std::size_t{1} << 20;  ///< items accepted and not ended
+  TimeLimit start_limit = std::chrono::seconds(60);  ///< until a worker is ready
+};
+
+/// Options of one call, given as its first argument.
+struct TaskOptions {
+  /// From the start of the item. When it passes, a coroutine is cancelled at its await; a worker
+  /// that is not back within `grace` is killed and replaced, and the item ends with `TaskTimeout`.
+  TimeLimit timeout{};
+  TimeLimit grace = std::chrono::seconds(1);
+};
+
+}  // namespace pinion

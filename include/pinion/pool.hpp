@@ -1,0 +1,194 @@
+// The pool: worker processes bound to cores, and the calls that Python's Pool has.
+#pragma once
+
+#include <pinion/async_result.hpp>
+#include <pinion/chunking.hpp>
+#include <pinion/detail/map_items.hpp>
+#include <pinion/info.hpp>
+#include <pinion/options.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <ranges>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace pinion {
+
+/// A pool of worker processes.
+///
+/// `f` is a function, a lambda without captures or whose captures are trivially copyable, or a
+/// functor struct with a codec. Where it has one signature, each argument is converted to the
+/// decayed parameter type and travels as that. If it returns `Task<R>` it is a coroutine task, of
+/// which a worker runs up to `child_concurrency` at once.
+///
+/// Every member may be called from any thread. After `close`, `terminate`, or in a forked child,
+/// a submit throws `PoolClosed`. At `max_pending` a submit waits until there is room.
+class Pool {
+  template <class F, class... Args>
+  using ResultOf = detail::value_of_result<detail::result_of<std::decay_t<F>, Args...>>;
+  template <class F, class Range>
+  using ItemOf = detail::MapArgument<std::decay_t<F>, std::ranges::range_value_t<Range>>;
+  template <class R>
+  using MapResult = std::conditional_t<std::is_void_v<R>, std::type_identity<void>,
+                                       std::type_identity<std::vector<R>>>;
+  template <class F, class Range>
+  using MapResultOf = typename MapResult<ResultOf<F, std::ranges::range_value_t<Range>>>::type;
+  template <class F>
+  static constexpr bool is_callable = !std::is_same_v<std::remove_cvref_t<F>, TaskOptions>;
+
+ public:
+  /// Makes the workers and waits until each is ready.
+  ///
+  /// Throws `std::invalid_argument` for bad options, `StartError` where workers cannot be started
+  /// (the initializer's error included), `ResourceError` where a limit is too low.
+  explicit Pool(PoolOptions options = {}) : core_(detail::make_pool(std::move(options))) {}
+  explicit Pool(unsigned processes) : Pool(PoolOptions{.processes = processes}) {}
+
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  /// Normally `close` and `join`; while an exception unwinds, `terminate` and `join`. Never throws,
+  /// and does nothing in a forked child.
+  ~Pool() {
+    detail::end_pool(*core_, std::uncaught_exceptions() > exceptions_);
+  }
+
+  /// `f(args...)` in a worker; waits for the result. Costs about two cache-line round trips.
+  template <class F, class... Args>
+    requires is_callable<F>
+  ResultOf<F, Args...> apply(F&& f, Args&&... args) {
+    return apply_async(std::forward<F>(f), std::forward<Args>(args)...).get();
+  }
+  template <class F, class... Args>
+  ResultOf<F, Args...> apply(const TaskOptions& options, F&& f, Args&&... args) {
+    return apply_async(options, std::forward<F>(f), std::forward<Args>(args)...).get();
+  }
+
+  /// As `apply`, without waiting.
+  template <class F, class... Args>
+    requires is_callable<F>
+  AsyncResult<ResultOf<F, Args...>> apply_async(F&& f, Args&&... args) {
+    return submit_call(nullptr, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+  template <class F, class... Args>
+  AsyncResult<ResultOf<F, Args...>> apply_async(const TaskOptions& options, F&& f,
+                                                Args&&... args) {
+    return submit_call(&options, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
+  /// `f(item)` for each item of a range; the results in the range's order (nothing where `f` returns
+  /// void). All items run; then the error of the lowest index is thrown, if any failed.
+  template <class F, std::ranges::input_range Range>
+    requires is_callable<F>
+  MapResultOf<F, Range> map(F&& f, Range&& range, Chunking chunking = {}) {
+    return submit_waiting_map(nullptr, std::forward<F>(f), std::forward<Range>(range), chunking)
+        .get();
+  }
+  template <class F, std::ranges::input_range Range>
+  MapResultOf<F, Range> map(const TaskOptions& options, F&& f, Range&& range,
+                            Chunking chunking = {}) {
+    return submit_waiting_map(&options, std::forward<F>(f), std::forward<Range>(range), chunking)
+        .get();
+  }
+
+  /// As `map`, without waiting. The items are copied, or moved out of an rvalue container.
+  template <class F, std::ranges::input_range Range>
+    requires is_callable<F>
+  AsyncResult<MapResultOf<F, Range>> map_async(F&& f, Range&& range, Chunking chunking = {}) {
+    return submit_owned_map(nullptr, std::forward<F>(f), std::forward<Range>(range), chunking);
+  }
+  template <class F, std::ranges::input_range Range>
+  AsyncResult<MapResultOf<F, Range>> map_async(const TaskOptions& options, F&& f, Range&& range,
+                                               Chunking chunking = {}) {
+    return submit_owned_map(&options, std::forward<F>(f), std::forward<Range>(range), chunking);
+  }
+
+  /// Takes no new tasks; what was accepted finishes. Idempotent.
+  void close() { detail::close_pool(*core_); }
+  /// Stops now: what has not a complete result ends with `PoolTerminated`. Idempotent.
+  void terminate() { detail::terminate_pool(*core_); }
+  /// Waits for the end of the workers and of the last callback. Throws `std::logic_error` if the
+  /// pool is neither closed nor terminated, or from a callback.
+  void join() { static_cast<void>(detail::join_pool(*core_, Duration::ns_max)); }
+  /// As above, at most `limit`; false when the time ran out.
+  bool join(Duration limit) { return detail::join_pool(*core_, limit.ns()); }
+
+  /// How many workers the pool has. O(1).
+  [[nodiscard]] unsigned processes() const { return detail::process_count(*core_); }
+  /// Each worker as it is now.
+  [[nodiscard]] std::vector<WorkerInfo> workers() const { return detail::worker_infos(*core_); }
+  [[nodiscard]] PoolStats stats() const { return detail::pool_stats(*core_); }
+
+ private:
+  template <class F, class... Args>
+  AsyncResult<ResultOf<F, Args...>> submit_call(const TaskOptions* options, F&& f,
+                                                Args&&... args) {
+    using Callable = std::decay_t<F>;
+    using Tuple = detail::ArgumentTuple<Callable, Args...>;
+    detail::require_callable<F, Args...>();
+    const Callable& callable = f;
+    detail::check_closure(callable);
+    const auto arguments = detail::make_arguments<Callable>(std::forward<Args>(args)...);
+    using Thunks = detail::CallThunk<Callable, Tuple>;
+    detail::Submission submission{reinterpret_cast<const void*>(&Thunks::run),
+                                  Thunks::coroutine, 0, nullptr, nullptr, options};
+    if constexpr (detail::travels_inline<Callable, Tuple>) {
+      constexpr std::size_t bytes = *detail::fixed_call_size<Callable, Tuple>;
+      std::byte encoded[detail::inline_bytes_max];
+      detail::Writer writer(encoded, encoded + bytes, core_->code);
+      detail::encode_callable(writer, callable);
+      detail::encode(writer, arguments);
+      submission.inline_bytes = bytes;
+      submission.inline_arguments = encoded;
+      return AsyncResult<ResultOf<F, Args...>>(detail::submit(*core_, submission));
+    } else {
+      const detail::BorrowedCall<Callable, Tuple> call(callable, arguments);
+      submission.call = &call;
+      return AsyncResult<ResultOf<F, Args...>>(detail::submit(*core_, submission));
+    }
+  }
+
+  template <class F, class Items>
+  auto start_map(const TaskOptions* options, F&& f, Items items, Chunking chunking) {
+    using Callable = std::decay_t<F>;
+    using T = std::remove_cvref_t<decltype(items[0])>;
+    using R = typename detail::MapThunk<Callable, T>::Value;
+    const Callable& callable = f;
+    detail::check_closure(callable);
+    auto job = std::make_unique<detail::RangeMapJob<Callable, T, Items>>(callable,
+                                                                         std::move(items));
+    job->chunk_items = chunking.items();
+    return AsyncResult<typename MapResult<R>::type>(
+        detail::submit_map(*core_, std::move(job), options));
+  }
+
+  template <class F, class Range>
+  auto submit_owned_map(const TaskOptions* options, F&& f, Range&& range, Chunking chunking) {
+    detail::require_callable<F, std::ranges::range_value_t<Range>>();
+    using T = ItemOf<F, Range>;
+    return start_map(options, std::forward<F>(f),
+                     detail::OwnedItems<T>(std::forward<Range>(range)), chunking);
+  }
+
+  template <class F, class Range>
+  auto submit_waiting_map(const TaskOptions* options, F&& f, Range&& range, Chunking chunking) {
+    using T = ItemOf<F, Range>;
+    if constexpr (detail::ReadableInPlace<Range, T>) {
+      detail::require_callable<F, std::ranges::range_value_t<Range>>();
+      return start_map(options, std::forward<F>(f),
+                       detail::BorrowedItems<T>(std::ranges::data(range),
+                                                static_cast<std::size_t>(std::ranges::size(range))),
+                       chunking);
+    } else {
+      return submit_owned_map(options, std::forward<F>(f), std::forward<Range>(range), chunking);
+    }
+  }
+
+  detail::PoolCore* core_;
+  int exceptions_ = std::uncaught_exceptions();
+};
+
+}  // namespace pinion

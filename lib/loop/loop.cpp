@@ -1,0 +1,214 @@
+#include "lib/loop/loop.hpp"
+
+#include <poll.h>
+
+#include <pinion/errors.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/ensure.hpp"
+#include "lib/os/eventfd.hpp"
+
+namespace pinion::loop {
+
+using detail::Operation;
+using detail::OperationKind;
+using detail::Resumable;
+
+namespace {
+
+constinit thread_local Loop* running_loop = nullptr;
+
+/// What PINION_IO asks for; `automatic` where it says nothing.
+IoBackend backend_from_environment() {
+  const char* const value = std::getenv("PINION_IO");
+  const std::string_view text = value == nullptr ? "" : value;
+  if (text.empty() || text == "automatic") return IoBackend::automatic;
+  if (text == "uring") return IoBackend::uring;
+  if (text == "poll") return IoBackend::poll;
+  throw std::invalid_argument("PINION_IO is \"" + std::string(text) +
+                              "\": it must be uring, poll or automatic");
+}
+
+}  // namespace
+
+Loop::Loop(IoBackend wanted) : wanted_(wanted) {
+  if (wanted != IoBackend::automatic) return;
+  wanted_ = backend_from_environment();
+  forced_ = wanted_ != IoBackend::automatic;
+}
+
+Loop::~Loop() {
+  // In a forked child the ring, the epoll set and the operations in them are the parent's.
+  if (guard_ && !guard_->same_process()) (void)backend_.release();
+  backend_.reset();  // finishes what it has
+  while (!timers_.empty()) {
+    Operation& operation = *timers_.pop_due(os::never_ns);
+    operation.unlink();
+    operation.state = Resumable::State::idle;
+  }
+  while (has_ready()) {
+    auto& resumable = static_cast<Resumable&>(completions_.ready.front());
+    resumable.unlink();
+    resumable.state = Resumable::State::idle;
+  }
+}
+
+Loop* Loop::current() noexcept { return running_loop; }
+
+void Loop::start(Root& root, std::coroutine_handle<> coroutine) noexcept {
+  root.begin.coroutine = coroutine;
+  root.begin.root = &root;
+  completions_.queue(root.begin);
+}
+
+bool Loop::run_ready(std::size_t max) {
+  if (!has_ready() || max == 0) return false;
+  PINION_ENSURE(!running_);  // a coroutine must not turn the loop that runs it
+  struct Running {
+    explicit Running(Loop& l) : loop(l), outer(std::exchange(running_loop, &l)) {
+      loop.running_ = true;
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() {
+      running_loop = outer;
+      loop.current_root_ = nullptr;
+      loop.running_ = false;
+    }
+    Loop& loop;
+    Loop* outer;
+  } running(*this);
+  for (; max > 0 && has_ready(); --max) {
+    auto& resumable = static_cast<Resumable&>(completions_.ready.front());
+    resumable.unlink();
+    resumable.state = Resumable::State::idle;
+    current_root_ = resumable.root;
+    resumable.coroutine.resume();
+  }
+  return true;
+}
+
+void Loop::expire_timers() {
+  if (timers_.empty()) return;
+  const std::int64_t now = os::now_ns();
+  while (Operation* const due = timers_.pop_due(now)) completions_.finish(*due, 0);
+}
+
+void Loop::poll() {
+  expire_timers();
+  if (backend_ && completions_.pending != 0) backend_->gather();
+}
+
+void Loop::wait(std::int64_t deadline_ns) {
+  expire_timers();
+  const std::int64_t until = std::min(deadline_ns, timers_.next_ns());
+  if (has_ready()) {
+    if (backend_ && completions_.pending != 0) backend_->gather();
+    return;
+  }
+  // Without any of these nothing could ever end the sleep.
+  PINION_ENSURE(until != os::never_ns || wake_fd_ >= 0 || completions_.pending != 0);
+  if (backend_)
+    backend_->wait(until);
+  else
+    sleep_without_backend(until);
+  expire_timers();
+}
+
+void Loop::sleep_without_backend(std::int64_t deadline_ns) {
+  const std::int64_t left = std::max<std::int64_t>(0, deadline_ns - os::now_ns());
+  const timespec timeout = os::to_timespec(left);
+  pollfd wake{wake_fd_, POLLIN, 0};  // a negative descriptor is ignored
+  if (::ppoll(&wake, 1, deadline_ns == os::never_ns ? nullptr : &timeout, nullptr) > 0)
+    os::drain_eventfd(wake_fd_);
+}
+
+void Loop::set_wake_fd(int eventfd) noexcept {
+  wake_fd_ = eventfd;
+  if (backend_) backend_->set_wake_fd(eventfd);
+}
+
+void Loop::cancel(Root& root) noexcept {
+  root.stop = true;
+  // The list is emptied first: cancelling one may finish others, which then leave it.
+  detail::LinkList left;
+  left.take(root.operations);
+  while (!left.empty()) {
+    auto& operation = static_cast<Operation&>(left.front());
+    operation.unlink();
+    root.operations.push_back(operation);
+    cancel_one(operation);
+  }
+}
+
+void Loop::cancel_one(Operation& operation) noexcept {
+  if (operation.kind == OperationKind::sleep) {
+    timers_.remove(operation);
+    completions_.finish(operation, -ECANCELED);
+  } else if (!operation.cancelling) {
+    operation.cancelling = true;
+    backend_->cancel(operation);
+  }
+}
+
+void Loop::make_backend() {
+  guard_.emplace();
+  ChosenBackend chosen = loop::make_backend(wanted_, completions_);
+  backend_ = std::move(chosen.backend);
+  kind_ = chosen.kind;
+  reason_ = forced_ ? "asked for by PINION_IO" : std::move(chosen.reason);
+  if (wake_fd_ >= 0) backend_->set_wake_fd(wake_fd_);
+}
+
+void Loop::prepare(Operation& operation) {
+  if (current_root_->stop) throw Cancelled();
+  if (guard_ && !guard_->same_process())
+    throw std::logic_error(
+        "pinion: this process was forked inside a task; the event loop stays with the parent");
+  operation.loop = this;
+  operation.root = current_root_;
+  operation.cancelling = false;
+  operation.result = 0;
+  const bool timed =
+      operation.kind == OperationKind::yield || operation.kind == OperationKind::sleep;
+  if (!timed && !backend_) make_backend();
+}
+
+void Loop::begin(Operation& operation) noexcept {
+  if (operation.kind == OperationKind::yield) return completions_.queue(operation);
+  operation.state = Resumable::State::pending;
+  operation.root->operations.push_back(operation);
+  if (operation.kind != OperationKind::sleep) {
+    ++completions_.pending;
+    return backend_->arm(operation);
+  }
+  operation.deadline_ns = os::deadline_ns(operation.deadline_ns);
+  try {
+    timers_.add(operation);
+  } catch (const std::bad_alloc&) {
+    completions_.finish(operation, -ENOMEM);
+  }
+}
+
+void Loop::abandon(Operation& operation) noexcept {
+  const bool ours = !guard_ || guard_->same_process();
+  if (operation.state == Resumable::State::pending && ours) {
+    if (operation.kind == OperationKind::sleep) {
+      timers_.remove(operation);
+    } else {
+      backend_->abandon(operation);
+      --completions_.pending;
+    }
+  }
+  operation.unlink();
+  operation.state = Resumable::State::idle;
+}
+
+}  // namespace pinion::loop

@@ -1,0 +1,55 @@
+// The backend on epoll: a transfer is done when its descriptor is ready. Files that cannot be
+// polled go to helper threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "lib/loop/backend.hpp"
+#include "lib/loop/completions.hpp"
+#include "lib/loop/file_helpers.hpp"
+#include "lib/os/fd.hpp"
+
+namespace pinion::loop {
+
+class PollBackend final : public Backend {
+ public:
+  explicit PollBackend(Completions& completions);
+  ~PollBackend() override;
+
+  void arm(detail::Operation& operation) noexcept override;
+  void cancel(detail::Operation& operation) noexcept override;
+  void abandon(detail::Operation& operation) noexcept override;
+  void gather() override;
+  void wait(std::int64_t deadline_ns) override;
+  void set_wake_fd(int eventfd) noexcept override;
+
+ private:
+  /// The operations that wait for one descriptor, in their order, linked by `next`. The descriptor
+  /// is in the epoll set exactly while there are any: a number that is closed and taken again by
+  /// another file must not find an old entry.
+  struct Waiters {
+    detail::Operation* first = nullptr;
+    std::uint32_t events = 0;  // what epoll was told
+  };
+
+  void arm_descriptor(detail::Operation& operation);
+  void arm_file(detail::Operation& operation);
+  int update(int fd) noexcept;
+  void remove(detail::Operation& operation) noexcept;
+  void descriptor_ready(int fd, std::uint32_t events) noexcept;
+  void files_done() noexcept;
+  bool collect(std::int64_t timeout_ns);
+  int epoll(void* events, std::int64_t timeout_ns) noexcept;
+
+  Completions& completions_;
+  os::Fd epoll_;
+  std::vector<Waiters> waiters_;  // by descriptor
+  std::unique_ptr<FileHelpers> helpers_;
+  bool nanoseconds_ = true;  // epoll_pwait2 is there
+  int wake_fd_ = -1;
+};
+
+}  // namespace pinion::loop

@@ -1,0 +1,56 @@
+#include "lib/os/pidfd.hpp"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "lib/os/clock.hpp"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+namespace pinion::os {
+
+Fd open_pidfd(pid_t pid) {
+  return Fd(static_cast<int>(check(::syscall(SYS_pidfd_open, pid, 0), "opening a pidfd")));
+}
+
+void send_signal(int pidfd, int signal) noexcept {
+  ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0);
+}
+
+std::optional<ExitStatus> reap(int pidfd) noexcept {
+  siginfo_t info{};
+  int rc = 0;
+  do {
+    rc = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info,
+                  WEXITED | WNOHANG | __WALL);
+  } while (rc < 0 && errno == EINTR);
+  if (rc < 0) return ExitStatus{};  // ECHILD: taken by the host
+  if (info.si_pid == 0) return std::nullopt;
+  if (info.si_code == CLD_EXITED) return ExitStatus::exited(info.si_status);
+  return ExitStatus::signaled(info.si_status);
+}
+
+bool wait_for_exit(int pidfd, std::int64_t deadline_ns) noexcept {
+  pollfd p{pidfd, POLLIN, 0};
+  for (;;) {
+    int timeout_ms = -1;
+    if (deadline_ns != never_ns) {
+      const std::int64_t left = std::max<std::int64_t>(0, deadline_ns - now_ns());
+      timeout_ms = static_cast<int>(std::min<std::int64_t>((left + 999'999) / 1'000'000, 1 << 30));
+    }
+    const int rc = ::poll(&p, 1, timeout_ms);
+    if (rc > 0) return true;
+    if (rc == 0) return false;
+    if (errno != EINTR) return true;  // nothing left that could be waited for
+  }
+}
+
+}  // namespace pinion::os

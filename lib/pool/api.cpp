@@ -1,0 +1,133 @@
+// The pool's side of the narrow door: include/pinion/detail/pool_core.hpp.
+
+#include <pinion/detail/pool_core.hpp>
+#include <pinion/errors.hpp>
+
+#include "lib/pool/core.hpp"
+#include "lib/pool/remote_exception.hpp"
+#include "lib/pool/side.hpp"
+#include "lib/pool/throw_anew.hpp"
+
+namespace pinion::detail {
+
+namespace {
+
+pool::Core& core_of(PoolCore& pool) { return static_cast<pool::Core&>(pool); }
+const pool::Core& core_of(const PoolCore& pool) { return static_cast<const pool::Core&>(pool); }
+pool::Core& core_of(LedgerEntry& entry) { return pool::Ledger::of(entry).core(); }
+
+class NoCode final : public CodeMap {
+ public:
+  std::uint64_t to_token(const void*) override { refuse(); }
+  void* from_token(std::uint64_t) override { refuse(); }
+
+ private:
+  [[noreturn]] static void refuse() {
+    throw EncodingError("a function pointer cannot come back from a worker as a result");
+  }
+};
+
+}  // namespace
+
+void end_pool(PoolCore& pool, bool unwinding) noexcept { core_of(pool).end(unwinding); }
+
+LedgerEntry* submit(PoolCore& pool, const Submission& submission) {
+  return core_of(pool).submit(submission);
+}
+
+LedgerEntry* submit_map(PoolCore& pool, std::unique_ptr<MapJob> job, const TaskOptions* options) {
+  return core_of(pool).submit_map(std::move(job), options);
+}
+
+bool wait(LedgerEntry& entry, std::int64_t limit_ns) {
+  return entry.done() || core_of(entry).wait(entry, limit_ns);
+}
+
+bool poll_done(LedgerEntry& entry) {
+  if (entry.done()) return true;
+  core_of(entry).poll();
+  return entry.done();
+}
+
+bool cancel(LedgerEntry& entry) { return core_of(entry).cancel(entry); }
+
+ResultView view(LedgerEntry& entry) {
+  Side* const side = entry.side;
+  if (side == nullptr) return {entry.outcome, {entry.data, entry.bytes}, nullptr};
+  if (side->job != nullptr) return {entry.outcome, {}, side->job.get()};
+  if (entry.outcome == Outcome::value) {
+    core_of(entry).read_in_place(entry);
+    if (side->segment != nullptr) {
+      return {entry.outcome, {side->segment->begin() + side->offset, side->bytes}, nullptr};
+    }
+    if (side->owned.empty()) return {entry.outcome, {entry.data, entry.bytes}, nullptr};
+  }
+  return {entry.outcome, side->owned, nullptr};
+}
+
+bool has_error(LedgerEntry& entry) noexcept {
+  if (entry.outcome == Outcome::mapped) {
+    const MapJob& job = *entry.side->job;
+    return job.error_item != ~std::uint64_t{0} || job.ended_error != nullptr;
+  }
+  return entry.outcome != Outcome::value;
+}
+
+void throw_error(LedgerEntry& entry) {
+  if (entry.outcome == Outcome::value) [[likely]]
+    return;
+  if (!has_error(entry)) return;
+  const Side& side = *entry.side;
+  if (entry.outcome == Outcome::remote_error) pool::throw_remote(side.owned);
+  if (entry.outcome == Outcome::local_error) pool::throw_anew(side.error);
+  const MapJob& job = *side.job;
+  if (job.error_item == ~std::uint64_t{0}) pool::throw_anew(job.ended_error);
+  if (job.local_error != nullptr) pool::throw_anew(job.local_error);
+  pool::throw_remote(job.remote_error);
+}
+
+std::exception_ptr error_of(LedgerEntry& entry) noexcept {
+  try {
+    throw_error(entry);
+  } catch (...) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
+void when_done(LedgerEntry& entry, std::function<void()> f) {
+  core_of(entry).when_done(entry, std::move(f));
+}
+
+void* shared_value(LedgerEntry& entry, const std::function<std::shared_ptr<void>()>& make) {
+  Side& side = core_of(entry).side_of(entry);
+  const std::lock_guard lock(side.value_mutex);
+  if (side.value == nullptr) side.value = make();
+  return side.value.get();
+}
+
+void drop_entry(LedgerEntry& entry) noexcept {
+  if (!entry.done()) {
+    const std::uint32_t before = entry.state.fetch_or(entry_dropped, std::memory_order_acq_rel);
+    if ((before & entry_done) == 0) return;  // whoever ends it gives it back
+  }
+  if (entry.side == nullptr) [[likely]] {
+    pool::Ledger::give(entry);
+  } else {
+    core_of(entry).release(entry);
+  }
+}
+
+CodeMap* manager_code() noexcept {
+  static NoCode none;
+  return &none;
+}
+
+void close_pool(PoolCore& pool) { core_of(pool).close(); }
+void terminate_pool(PoolCore& pool) { core_of(pool).terminate(); }
+bool join_pool(PoolCore& pool, std::int64_t limit_ns) { return core_of(pool).join(limit_ns); }
+unsigned process_count(const PoolCore& pool) noexcept { return core_of(pool).workers(); }
+std::vector<WorkerInfo> worker_infos(const PoolCore& pool) { return core_of(pool).infos(); }
+PoolStats pool_stats(const PoolCore& pool) { return core_of(pool).stats(); }
+
+}  // namespace pinion::detail

@@ -1,0 +1,121 @@
+#include "lib/pool/arena.hpp"
+
+#include <pinion/errors.hpp>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "lib/os/free_memory.hpp"
+
+namespace pinion::pool {
+
+namespace {
+
+std::uint64_t random_number() {
+  std::uint64_t n = 0;
+  if (::getrandom(&n, sizeof n, 0) != sizeof n) os::throw_errno("getrandom");
+  return n;
+}
+
+/// Start sizes of all segments together.
+std::uint64_t start_bytes(unsigned workers) noexcept {
+  const shm::ManagerLayout layout{workers};
+  const shm::BellLayout bells{workers};
+  return layout.arguments() + shm::argument_bytes_start + bells.bytes() +
+         workers * (shm::WorkerLayout::results + shm::result_bytes_start);
+}
+
+std::uint64_t limit_or_default(unsigned workers, std::uint64_t limit) {
+  const std::uint64_t needed = start_bytes(workers);
+  if (limit == 0) return std::max(needed, os::free_memory_bytes() / 4);
+  if (limit < needed) {
+    throw ResourceError("PoolOptions::arena_bytes", std::to_string(limit) + " bytes",
+                        std::to_string(workers) + " workers need at least " +
+                            std::to_string(needed) + " bytes to start");
+  }
+  return limit;
+}
+
+/// Address space for a segment: all that the pool may hold, as far as process limits go.
+std::uint64_t address_range(unsigned workers, std::uint64_t limit) noexcept {
+  constexpr std::uint64_t all_segments_max = std::uint64_t{1} << 44;  // of 47 bits
+  std::uint64_t range = std::min(limit, all_segments_max / (workers + 1));
+  rlimit r{};
+  for (const auto which : {RLIMIT_AS, RLIMIT_FSIZE}) {
+    if (::getrlimit(which, &r) != 0 || r.rlim_cur == RLIM_INFINITY) continue;
+    const std::uint64_t share = which == RLIMIT_AS ? r.rlim_cur / 4 / (workers + 1) : r.rlim_cur;
+    range = std::min(range, share);
+  }
+  const shm::ManagerLayout layout{workers};
+  const std::uint64_t least =
+      std::max(layout.arguments() + shm::argument_bytes_start,
+               shm::WorkerLayout::results + shm::result_bytes_start);
+  return shm::align_up(std::max(range, least), shm::page_bytes);
+}
+
+}  // namespace
+
+shm::SegmentHeader Arena::header(shm::SegmentKind kind) const noexcept {
+  shm::SegmentHeader header{};
+  header.kind = kind;
+  header.layout = shm::layout_number();
+  header.pool = pool_;
+  return header;
+}
+
+Arena::Arena(unsigned workers, std::uint64_t limit_bytes)
+    : pool_(random_number()),
+      layout_{workers},
+      bell_layout_{workers},
+      limit_(limit_or_default(workers, limit_bytes)),
+      range_(address_range(workers, limit_)),
+      manager_("pinion-manager", range_, layout_.arguments() + shm::argument_bytes_start,
+               shm::Sealed::future_read_only, header(shm::SegmentKind::manager),
+               PROT_READ | PROT_WRITE),
+      bells_("pinion-bells", bell_layout_.bytes(), bell_layout_.bytes(), shm::Sealed::for_all,
+             header(shm::SegmentKind::bells), PROT_READ | PROT_WRITE),
+      space_(layout_.arguments(), manager_.committed()),
+      committed_(manager_.committed() + bells_.committed()) {}
+
+std::shared_ptr<shm::Segment> Arena::make_worker_segment(unsigned worker,
+                                                         std::uint32_t generation) const {
+  shm::SegmentHeader h = header(shm::SegmentKind::worker);
+  h.worker = worker;
+  h.generation = generation;
+  return std::make_shared<shm::Segment>("pinion-worker", range_,
+                                        shm::WorkerLayout::results + shm::result_bytes_start,
+                                        shm::Sealed::for_all, h, PROT_READ);
+}
+
+bool Arena::extend(shm::Segment& segment, std::uint64_t bytes) noexcept {
+  const std::uint64_t room = std::min(segment.size() - segment.committed(), limit_ - std::min(limit_, committed_));
+  // Doubling, so that few extensions do; page-sized, so that a small block's page fits as well.
+  std::uint64_t more = std::max({bytes + shm::Space::page_bytes, std::uint64_t{shm::growth_bytes_min},
+                                 segment.committed() / 2});
+  if (more > room) more = bytes + shm::Space::page_bytes;
+  more = shm::align_up(more, shm::page_bytes);
+  if (more > room || more < bytes) return false;
+  try {
+    segment.commit(segment.committed() + more);
+  } catch (const std::exception&) {
+    return false;
+  }
+  committed_ += more;
+  return true;
+}
+
+std::optional<std::uint64_t> Arena::take_arguments(std::uint64_t bytes) {
+  if (auto offset = space_.take(bytes)) return offset;
+  if (!could_hold(bytes) || !extend(manager_, shm::Space::rounded(bytes))) return std::nullopt;
+  space_.extend(manager_.committed());
+  return space_.take(bytes);
+}
+
+bool Arena::could_hold(std::uint64_t bytes) const noexcept {
+  const std::uint64_t most = std::min(manager_.size(), limit_);
+  return bytes < most && bytes + layout_.arguments() + shm::Space::page_bytes <= most;
+}
+
+}  // namespace pinion::pool

@@ -1,0 +1,70 @@
+// The pool's shared memory: its segments, what they may hold together, and the arguments' space.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "lib/shm/arena_layout.hpp"
+#include "lib/shm/space.hpp"
+
+namespace pinion::pool {
+
+class Arena {
+ public:
+  /// Makes the manager's segment and the bell page. `limit_bytes` 0: a quarter of what cgroup and
+  /// machine have free. Throws `ResourceError`.
+  Arena(unsigned workers, std::uint64_t limit_bytes);
+
+  /// A segment for a worker's new generation; the manager maps it read-only. Without the lock: it
+  /// makes and populates memory.
+  [[nodiscard]] std::shared_ptr<shm::Segment> make_worker_segment(unsigned worker,
+                                                                  std::uint32_t generation) const;
+  /// Counts it from now on; until `forget`.
+  void adopt(const shm::Segment& segment) noexcept { committed_ += segment.committed(); }
+  void forget(const shm::Segment& segment) noexcept { committed_ -= segment.committed(); }
+  /// Commits at least `bytes` more of a worker's segment. False where the limit forbids it.
+  bool extend(shm::Segment& segment, std::uint64_t bytes) noexcept;
+
+  /// Space for arguments, growing as far as the limit allows.
+  std::optional<std::uint64_t> take_arguments(std::uint64_t bytes);
+  void give_arguments(std::uint64_t offset, std::uint64_t bytes) { space_.give(offset, bytes); }
+  [[nodiscard]] std::byte* at(std::uint64_t offset) const noexcept {
+    return manager_.begin() + offset;
+  }
+  /// Whether arguments of this size could ever be taken.
+  [[nodiscard]] bool could_hold(std::uint64_t bytes) const noexcept;
+
+  /// The pool has ended: unmaps everything.
+  void release() noexcept {
+    manager_ = {};
+    bells_ = {};
+  }
+
+  [[nodiscard]] const shm::ManagerLayout& layout() const noexcept { return layout_; }
+  [[nodiscard]] const shm::BellLayout& bell_layout() const noexcept { return bell_layout_; }
+  [[nodiscard]] std::byte* bell_memory() const noexcept { return bells_.begin(); }
+  [[nodiscard]] int manager_fd() const noexcept { return manager_.fd(); }
+  [[nodiscard]] int bells_fd() const noexcept { return bells_.fd(); }
+  [[nodiscard]] std::uint64_t pool() const noexcept { return pool_; }
+  [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
+  [[nodiscard]] std::uint64_t committed() const noexcept { return committed_; }
+  shm::ModuleEntry* modules() const noexcept {
+    return reinterpret_cast<shm::ModuleEntry*>(at(layout_.modules()));
+  }
+
+ private:
+  [[nodiscard]] shm::SegmentHeader header(shm::SegmentKind kind) const noexcept;
+
+  std::uint64_t pool_;
+  shm::ManagerLayout layout_;
+  shm::BellLayout bell_layout_;
+  std::uint64_t limit_;
+  std::uint64_t range_;  // address space of a segment that may grow
+  shm::Segment manager_;
+  shm::Segment bells_;
+  shm::Space space_;
+  std::uint64_t committed_ = 0;
+};
+
+}  // namespace pinion::pool

@@ -1,0 +1,143 @@
+#include "lib/pool/burial.hpp"
+
+#include <algorithm>
+
+#include "lib/pool/chunk_outcomes.hpp"
+#include "lib/pool/side.hpp"
+
+namespace pinion::pool {
+
+std::exception_ptr Burial::loss(const Lane& lane, const Flight& flight, ExitStatus status,
+                                std::uint64_t item) const {
+  if (flight.overdue) {
+    return std::make_exception_ptr(
+        TaskTimeout("the task ran longer than its timeout and did not stop within the grace, so "
+                    "its worker (pid " +
+                    std::to_string(lane.pid) + ") was killed"));
+  }
+  if (state_.stopped()) return state_.stop_error();
+  WorkerLost::Details details;
+  details.worker = lane.index;
+  details.pid = lane.pid;
+  details.status = status;
+  details.phase = WorkerLost::Phase::started;
+  if (lane.breach) {
+    details.cause = WorkerLost::Cause::protocol_breach;
+    details.culprit = lane.culprit;
+  } else if (!lane.culprit.empty()) {
+    details.cause = WorkerLost::Cause::killed_with_culprit;
+    details.culprit = lane.culprit;
+  }
+  if (flight.map != nullptr) details.item = item;
+  return std::make_exception_ptr(WorkerLost(std::move(details)));
+}
+
+void Burial::bury(Lane& lane, ExitStatus status) {
+  collector_.drain(lane);
+  const std::uint64_t next = lane.tasks.position();
+  std::uint64_t claimed = lane.worker_line().claimed.load(std::memory_order_acquire);
+  // A witness that says less than its birth means none, one beyond what was given proves nothing.
+  if (claimed < lane.birth_position) claimed = lane.birth_position;
+  if (claimed > next) claimed = next;
+  // In the order in which they went out, the last first: each goes back to the front.
+  std::vector<std::uint16_t> flights;
+  for (std::uint16_t i = 0; lane.in_flight() != 0 && i < shm::flights_max; ++i) {
+    if (lane.flights[i].used()) flights.push_back(i);
+  }
+  std::sort(flights.begin(), flights.end(), [&](std::uint16_t a, std::uint16_t b) {
+    return lane.flights[a].position > lane.flights[b].position;
+  });
+  lane.state = Lane::State::none;
+  for (const std::uint16_t i : flights) {
+    settle(lane, i, claimed, status);
+    dispatcher_.free_flight(lane, i);
+  }
+  drop_segment(lane);
+  dispatcher_.update(lane);
+  dispatcher_.feed();
+}
+
+void Burial::settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, ExitStatus status) {
+  Flight& flight = lane.flights[number];
+  if (flight.revoked) return;  // it was ended, or is elsewhere, already
+  MapState* const map = flight.map;
+  if (flight.position >= claimed) {
+    dispatcher_.requeue(lane, number);
+  } else if (map == nullptr) {
+    settler_.local_error(*flight.entry, loss(lane, flight, status, 0));
+  } else if (flight.count == 1) {
+    settler_.items_local_error(*map, flight.first, 1, loss(lane, flight, status, flight.first));
+  } else if ((flight.flags & ring::task_is_coroutine) != 0) {
+    settle_coroutines(lane, number, status);
+  } else {
+    settle_chunk(lane, number, status);
+  }
+  if (map != nullptr) settler_.finish_map(*map);
+}
+
+void Burial::settle_chunk(Lane& lane, std::uint16_t number, ExitStatus status) {
+  Flight& flight = lane.flights[number];
+  MapState& map = *flight.map;
+  const ring::WorkerLine& line = lane.worker_line();
+  std::uint32_t done = 0;
+  std::uint32_t started = 0;
+  if (line.chunk.load(std::memory_order_acquire) == flight.position + 1) {
+    const std::uint64_t progress = line.progress.load(std::memory_order_acquire);
+    done = std::min(ring::items_done(progress), flight.assigned);
+    started = std::clamp(ring::items_started(progress), done, flight.assigned);
+    const std::uint64_t block = line.block.load(std::memory_order_acquire);
+    if (done != 0 && !collector_.settle_items(lane, flight, block, done, false)) {
+      ++state_.counters.protocol_breaches;
+      settler_.items_local_error(map, flight.first, done,
+                                 loss(lane, flight, status, flight.first));
+    }
+  }
+  // It died with this chunk in hand: one item is lost, or a chunk that kills workers before its
+  // first item would go round for ever.
+  if (started == done && started < flight.assigned) ++started;
+  if (started > done) {
+    settler_.items_local_error(map, flight.first + done, started - done,
+                               loss(lane, flight, status, flight.first + done));
+  }
+  dispatcher_.give_back(map, {flight.first + started, flight.assigned - started});
+}
+
+void Burial::settle_coroutines(Lane& lane, std::uint16_t number, ExitStatus status) {
+  Flight& flight = lane.flights[number];
+  MapState& map = *flight.map;
+  const shm::WorkerFlight& theirs = lane.worker_flight(number);
+  const bool begun = theirs.chunk.load(std::memory_order_acquire) == flight.position + 1;
+  const std::uint64_t block = theirs.block.load(std::memory_order_acquire);
+  const auto outcomes =
+      begun ? ChunkOutcomes::read(lane, block, flight.count, map.job->result_stride, true)
+            : std::nullopt;
+  if (!outcomes) {
+    settler_.items_local_error(map, flight.first, 1, loss(lane, flight, status, flight.first));
+    dispatcher_.give_back(map, {flight.first + 1, flight.assigned - 1});
+    return;
+  }
+  for (std::uint32_t i = 0; i < flight.assigned; ++i) {
+    switch (outcomes->mark(i)) {
+      case shm::item_ended:
+        collector_.settle_item(map, flight.first + i, *outcomes, i);
+        break;
+      case shm::item_started:
+        settler_.items_local_error(map, flight.first + i, 1,
+                                   loss(lane, flight, status, flight.first + i));
+        break;
+      case shm::item_unstarted:
+        dispatcher_.give_back(map, {flight.first + i, 1});
+        break;
+    }
+  }
+}
+
+void Burial::drop_segment(Lane& lane) {
+  for (LedgerEntry* entry : lane.kept) settler_.copy_out(*entry);
+  lane.kept.clear();
+  state_.arena.forget(*lane.segment);
+  lane.segment.reset();  // late I/O, grandchildren and stray pointers reach orphaned pages only
+  lane.pidfd.reset();
+}
+
+}  // namespace pinion::pool

@@ -1,0 +1,53 @@
+// The callback thread: runs users' callbacks, and nothing else. Made with the first callback.
+#pragma once
+
+#include <atomic>
+#include <boost/lockfree/queue.hpp>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace pinion::pool {
+
+class Callbacks {
+ public:
+  using Function = std::function<void()>;
+
+  Callbacks() : queue_(64) {}
+  /// After `stop`.
+  ~Callbacks();
+
+  /// One more callback will come, when its task has ended; until then somebody must collect.
+  void expect() noexcept { expected_.fetch_add(1, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t expected() const noexcept {
+    return expected_.load(std::memory_order_relaxed);
+  }
+  /// Makes the thread if it is not there. Throws `std::system_error`.
+  void start();
+  /// Hands over an expected callback. Any thread, also under the pool's lock.
+  void post(Function function);
+  /// Runs what was posted and ends the thread.
+  void stop() noexcept;
+  [[nodiscard]] bool on_this_thread() const noexcept {
+    return thread_id_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+  /// Exceptions that callbacks threw.
+  [[nodiscard]] std::uint64_t errors() const noexcept {
+    return errors_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  void run() noexcept;
+
+  boost::lockfree::queue<Function*> queue_;
+  std::atomic<std::uint32_t> posted_{0};  // the thread sleeps on it
+  std::atomic<std::uint64_t> expected_{0};
+  std::atomic<std::uint64_t> errors_{0};
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::thread::id> thread_id_{};
+  std::mutex start_mutex_;
+  std::thread thread_;
+};
+
+}  // namespace pinion::pool

@@ -1,0 +1,293 @@
+#include "lib/pool/collector.hpp"
+
+#include <pinion/errors.hpp>
+
+#include <csignal>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/pidfd.hpp"
+#include "lib/pool/locked.hpp"
+
+namespace pinion::pool {
+
+using ring::ResultKind;
+using ring::ResultMessage;
+
+bool Collector::collect() {
+  if (!state_.any_results()) return false;
+  Locked lock(state_);
+  for (const auto& lane : state_.lanes) {
+    if (lane->alive() && lane->has_results()) drain(*lane);
+  }
+  if (!state_.backlog.empty()) dispatcher_.feed();
+  return true;
+}
+
+bool Collector::drain(Lane& lane) {
+  ResultMessage message;
+  std::uint32_t taken = 0;
+  while (taken < shm::ring_slots && lane.results.take(message)) {
+    ++taken;
+    if (!handle(lane, message)) break;
+  }
+  if (taken == 0) return false;
+  lane.line->drained.store(lane.results.position(), std::memory_order_release);
+  dispatcher_.flush_give_backs(lane, false);
+  dispatcher_.flush_controls(lane);
+  if (lane.in_flight() > 1) lane.progress_ns = os::now_ns();
+  return true;
+}
+
+/// A worker that writes nonsense is replaced. What it has under way is settled when it is dead.
+void Collector::breach(Lane& lane, const char* what) {
+  if (lane.breach) return;
+  lane.breach = true;
+  lane.culprit = what;
+  ++state_.counters.protocol_breaches;
+  lane.state = Lane::State::killed;
+  dispatcher_.update(lane);
+  os::send_signal(lane.pidfd.get(), SIGKILL);
+}
+
+bool Collector::handle(Lane& lane, const ResultMessage& message) {
+  switch (message.kind) {
+    case ResultKind::ready:
+      handle_ready(lane, message);
+      return true;
+    case ResultKind::start_failed:
+      handle_start_failed(lane, message);
+      return true;
+    case ResultKind::left:
+      return true;
+    default:
+      break;
+  }
+  if (message.flight >= shm::flights_max || !lane.flights[message.flight].used()) {
+    breach(lane, "it answered a task that it was not given");
+    return false;
+  }
+  if (message.kind == ResultKind::need_space) {
+    handle_need_space(lane, message);
+    return true;
+  }
+  Flight& flight = lane.flights[message.flight];
+  if (flight.position != message.position || (flight.revoked && message.kind != ResultKind::skipped)) {
+    breach(lane, "it answered a task twice, or one that was taken back");
+    return false;
+  }
+  if (!handle_answer(lane, flight, message)) {
+    breach(lane, "its answer lies outside its memory");
+    return false;
+  }
+  dispatcher_.free_flight(lane, message.flight);
+  return true;
+}
+
+bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& message) {
+  if (message.cost_ns != 0) {
+    const std::uint64_t items = std::max<std::uint32_t>(1, message.items_done);
+    lane.learn_cost(static_cast<std::uint32_t>(
+                        std::min<std::uint64_t>(items * message.cost_ns, UINT32_MAX)),
+                    (flight.flags & ring::task_is_coroutine) != 0
+                        ? state_.options.child_concurrency + 2
+                        : 2);
+    dispatcher_.update(lane);
+    if (flight.map != nullptr) flight.map->cost_ns = message.cost_ns;
+  }
+  if (message.kind == ResultKind::skipped) {
+    if (flight.revoked) return true;
+    // Taken back in doubt, and not started after all.
+    MapState* map = flight.map;
+    dispatcher_.requeue(lane, message.flight);
+    if (map != nullptr) settler_.finish_map(*map);
+    return true;
+  }
+  if (flight.map == nullptr) {
+    ++lane.tasks_done;
+    return handle_single(lane, *flight.entry, message);
+  }
+  MapState& map = *flight.map;
+  const bool good = flight.count == 1 ? handle_one_item(lane, flight, message)
+                                      : handle_chunk(lane, flight, message);
+  if (good) settler_.finish_map(map);
+  return good;
+}
+
+std::optional<std::span<const std::byte>> Collector::bytes_of(const Lane& lane,
+                                                              const ResultMessage& message) const {
+  if ((message.flags & ring::result_is_inline) != 0) {
+    if (message.inline_bytes > ring::inline_bytes_max) return std::nullopt;
+    return std::span(message.payload.inline_bytes, message.inline_bytes);
+  }
+  const ring::BlockRef& block = message.payload.block;
+  if (block.bytes == 0) return std::span<const std::byte>();
+  const std::byte* at = lane.checked(block.offset, block.bytes);
+  if (at == nullptr) return std::nullopt;
+  return std::span(at, block.bytes);
+}
+
+bool Collector::handle_single(Lane& lane, LedgerEntry& entry, const ResultMessage& message) {
+  const auto bytes = bytes_of(lane, message);
+  if (!bytes) return false;
+  switch (message.kind) {
+    case ResultKind::value:
+      if ((message.flags & ring::result_is_inline) != 0) [[likely]] {
+        settler_.value_inline(entry, *bytes);
+      } else if (bytes->size() <= shm::copied_result_bytes_max) {
+        settler_.value_copied(entry, *bytes);
+      } else {
+        settler_.value_kept(entry, lane, message.payload.block.offset, bytes->size());
+      }
+      return true;
+    case ResultKind::error:
+      settler_.remote_error(entry, *bytes);
+      return true;
+    case ResultKind::cancelled:
+      settler_.local_error(entry, std::make_exception_ptr(Cancelled()));
+      return true;
+    case ResultKind::timed_out:
+      settler_.local_error(entry, std::make_exception_ptr(TaskTimeout()));
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Collector::handle_one_item(Lane& lane, Flight& flight, const ResultMessage& message) {
+  MapState& map = *flight.map;
+  const auto bytes = bytes_of(lane, message);
+  if (!bytes) return false;
+  ++lane.tasks_done;
+  switch (message.kind) {
+    case ResultKind::value:
+      settler_.item_value(map, flight.first, *bytes);
+      if ((message.flags & ring::result_is_inline) == 0 &&
+          bytes->size() > shm::copied_result_bytes_max) {
+        lane.give_backs.push_back(message.payload.block.offset);
+      }
+      return true;
+    case ResultKind::error:
+      settler_.item_remote_error(map, flight.first, *bytes);
+      return true;
+    case ResultKind::cancelled:
+      settler_.items_stopped(map, flight.first, 1, std::make_exception_ptr(Cancelled()));
+      return true;
+    case ResultKind::timed_out:
+      settler_.items_local_error(map, flight.first, 1, std::make_exception_ptr(TaskTimeout()));
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Collector::handle_chunk(Lane& lane, Flight& flight, const ResultMessage& message) {
+  MapState& map = *flight.map;
+  if (message.kind == ResultKind::error) {  // the chunk as a whole could not be run
+    const auto bytes = bytes_of(lane, message);
+    if (!bytes) return false;
+    for (std::uint32_t i = 0; i < flight.assigned; ++i) {
+      settler_.item_remote_error(map, flight.first + i, *bytes);
+    }
+    return true;
+  }
+  if (message.kind != ResultKind::chunk || message.items_done > flight.assigned) return false;
+  if (!settle_items(lane, flight, message.payload.block.offset, message.items_done,
+                    (flight.flags & ring::task_is_coroutine) != 0)) {
+    return false;
+  }
+  lane.tasks_done += message.items_done;
+  // Fewer where it was told to stop early.
+  dispatcher_.give_back(map, {flight.first + message.items_done,
+                              flight.assigned - message.items_done});
+  return true;
+}
+
+bool Collector::settle_items(Lane& lane, Flight& flight, std::uint64_t block, std::uint32_t done,
+                             bool marks) {
+  MapState& map = *flight.map;
+  const std::uint32_t stride = map.job->result_stride;
+  const auto outcomes = ChunkOutcomes::read(lane, block, flight.count, stride, marks);
+  if (!outcomes) return false;
+  if (!marks && outcomes->errors().empty() && stride != shm::variable_stride) {
+    settler_.item_values(map, flight.first, done, outcomes->values());
+    return true;
+  }
+  for (std::uint32_t i = 0; i < done; ++i) {
+    if (marks && outcomes->mark(i) != shm::item_ended) continue;
+    settle_item(map, flight.first + i, *outcomes, i);
+  }
+  return true;
+}
+
+void Collector::settle_item(MapState& map, std::uint64_t item, const ChunkOutcomes& outcomes,
+                            std::uint32_t i) {
+  const ChunkOutcomes::Error* const error = outcomes.error_of(i);
+  if (error == nullptr) {
+    if (map.job->result_stride == 0) {
+      settler_.item_values(map, item, 1, nullptr);
+    } else if (const auto bytes = outcomes.value(i)) {
+      settler_.item_value(map, item, *bytes);
+    } else {
+      settler_.items_local_error(map, item, 1,
+                                 std::make_exception_ptr(EncodingError(
+                                     "a worker's result lies outside its memory")));
+    }
+    return;
+  }
+  switch (error->kind) {
+    case shm::ItemError::exception:
+      settler_.item_remote_error(map, item, error->bytes);
+      return;
+    case shm::ItemError::cancelled:
+      settler_.items_stopped(map, item, 1, std::make_exception_ptr(Cancelled()));
+      return;
+    case shm::ItemError::timed_out:
+      settler_.items_local_error(map, item, 1, std::make_exception_ptr(TaskTimeout()));
+      return;
+  }
+}
+
+/// A worker that is short of result space waits for this answer.
+void Collector::handle_need_space(Lane& lane, const ResultMessage& message) {
+  const std::uint64_t bytes = message.payload.words[0];
+  ring::TaskMessage answer{};
+  answer.flight = message.flight;
+  answer.kind = ring::TaskKind::grant;
+  const bool possible = bytes < state_.arena.limit();
+  bool granted = possible && state_.arena.extend(*lane.segment, bytes);
+  if (granted) {
+    lane.line->granted.store(lane.segment->committed(), std::memory_order_release);
+  } else if (possible) {
+    // No more memory: what results hold is copied out, and what nobody reads goes back.
+    for (LedgerEntry* entry : lane.kept) settler_.copy_out(*entry);
+    lane.kept.clear();
+    granted = !lane.give_backs.empty();
+  }
+  dispatcher_.flush_give_backs(lane, true);
+  answer.payload.words[0] = granted ? 1 : 0;
+  dispatcher_.control(lane, answer);
+}
+
+void Collector::handle_ready(Lane& lane, const ResultMessage& message) {
+  if (lane.state != Lane::State::starting) return;
+  static_cast<void>(message);
+  lane.state = Lane::State::ready;
+  lane.start_deadline_ns = os::never_ns;
+  ++state_.ready_workers;
+  if (lane.generation > 1) ++state_.counters.respawns;
+  state_.deaths_before_ready = 0;
+  dispatcher_.update(lane);
+  if (!state_.accepting() && state_.pending.load(std::memory_order_relaxed) == 0) {
+    state_.must_tell_service = true;  // it may have to leave at once
+  }
+  dispatcher_.feed();
+}
+
+void Collector::handle_start_failed(Lane& lane, const ResultMessage& message) {
+  const auto bytes = bytes_of(lane, message);
+  lane.start_error.assign(bytes ? bytes->begin() : std::span<const std::byte>{}.begin(),
+                          bytes ? bytes->end() : std::span<const std::byte>{}.end());
+  lane.start_failed = true;
+}
+
+}  // namespace pinion::pool

@@ -1,0 +1,84 @@
+// A pool: its state and the parts that work on it.
+//
+// Thread safety: every public member may be called from any thread.
+#pragma once
+
+#include <pinion/detail/pool_core.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "lib/pool/service.hpp"
+#include "lib/pool/state.hpp"
+
+namespace pinion::pool {
+
+class Core final : public detail::PoolCore {
+ public:
+  /// Starts the workers. Throws `std::invalid_argument`, `StartError`, `ResourceError`.
+  static Core& make(PoolOptions options, start::WorkerMain worker_main);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  LedgerEntry* submit(const detail::Submission& submission);
+  LedgerEntry* submit_map(std::unique_ptr<detail::MapJob> job, const TaskOptions* options);
+
+  bool wait(LedgerEntry& entry, std::int64_t limit_ns);
+  void poll() { turns_.poll(); }
+  bool cancel(LedgerEntry& entry);
+  void when_done(LedgerEntry& entry, std::function<void()> callback);
+  void read_in_place(LedgerEntry& entry);
+  void release(LedgerEntry& entry);
+  detail::Side& side_of(LedgerEntry& entry);
+
+  void close();
+  void terminate();
+  bool join(std::int64_t limit_ns);
+  /// Close or terminate, join, and give everything back but this object, which entries may refer
+  /// to. In a forked child it does nothing.
+  void end(bool unwinding) noexcept;
+
+  [[nodiscard]] unsigned workers() const noexcept { return state_.workers; }
+  [[nodiscard]] std::vector<WorkerInfo> infos() const;
+  [[nodiscard]] PoolStats stats() const;
+ private:
+  class CodeTable final : public detail::CodeMap {
+   public:
+    explicit CodeTable(start::ModuleTable& modules) noexcept : modules_(modules) {}
+    std::uint64_t to_token(const void* function) override;
+    void* from_token(std::uint64_t token) override;
+
+   private:
+    start::ModuleTable& modules_;
+  };
+
+  friend class Ledger;  // which takes it down
+  Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger);
+  ~Core();
+
+  LedgerEntry* submit_large(const detail::Submission& submission, std::uint64_t token,
+                            std::uint8_t flags);
+  LedgerEntry& open_entry(const TaskOptions* options);
+  void look_after() noexcept;
+  void require_open() const;
+  void wait_for_room();
+  void keep_initializer();
+
+  Ledger* ledger_;
+  State state_;
+  CodeTable code_;
+  Settler settler_;
+  Dispatcher dispatcher_;
+  Collector collector_;
+  TakeBack takeback_;
+  Burial burial_;
+  Turns turns_;
+  Fleet fleet_;
+  TimeLimits limits_;
+  Service service_;
+  std::atomic<bool> over_{false};
+};
+
+}  // namespace pinion::pool

@@ -1,0 +1,338 @@
+#include "lib/pool/dispatcher.hpp"
+
+#include <pinion/errors.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/cpu.hpp"
+#include "lib/pool/side.hpp"
+
+namespace pinion::pool {
+
+using detail::Side;
+
+namespace {
+
+constexpr std::uint64_t token_mask = (std::uint64_t{1} << 48) - 1;
+
+std::exception_ptr arena_shortage(const Arena& arena, std::uint64_t bytes) {
+  return std::make_exception_ptr(ResourceError(
+      "PoolOptions::arena_bytes",
+      std::to_string(arena.limit()) + " bytes where arguments of " + std::to_string(bytes) +
+          " bytes were to be sent",
+      "raise the limit, send less at once, or use smaller chunks"));
+}
+
+void set_code(ring::TaskMessage& message, std::uint64_t code, std::uint8_t flags) noexcept {
+  const auto token = start::CodeToken::unpack(code & token_mask);
+  message.kind = ring::TaskKind::run;
+  message.flags = flags;
+  message.module = token.module;
+  message.code_offset = token.offset;
+}
+
+}  // namespace
+
+void Dispatcher::update(Lane& lane) noexcept {
+  state_.idle_lanes.set(lane.index, lane.takes_tasks() && lane.in_flight() == 0);
+  state_.open_lanes.set(lane.index, lane.takes_tasks() && lane.has_room());
+}
+
+std::uint32_t Dispatcher::depth_min(bool coroutine) const noexcept {
+  return coroutine ? std::min<std::uint32_t>(state_.options.child_concurrency + 2,
+                                             shm::flights_max)
+                   : 2;
+}
+
+/// An idle worker, on another core than this thread's where there is one; else one with room.
+Lane* Dispatcher::choose() {
+  int index = state_.idle_lanes.next(0);
+  if (index >= 0) {
+    Lane* lane = state_.lanes[static_cast<std::size_t>(index)].get();
+    if (lane->only_cpu >= 0 && lane->only_cpu == os::current_cpu()) {
+      const int other = state_.idle_lanes.next(lane->index + 1);
+      if (other >= 0) lane = state_.lanes[static_cast<std::size_t>(other)].get();
+    }
+    return lane;
+  }
+  index = state_.open_lanes.next(next_lane_);
+  if (index < 0) return nullptr;
+  next_lane_ = (static_cast<unsigned>(index) + 1) % state_.workers;
+  return state_.lanes[static_cast<std::size_t>(index)].get();
+}
+
+void Dispatcher::push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry, MapState* map) {
+  const std::uint16_t number = lane.free_flights.back();
+  lane.free_flights.pop_back();
+  message.flight = number;
+  Flight& flight = lane.flights[number];
+  flight.position = lane.tasks.position();
+  flight.entry = entry;
+  flight.map = map;
+  flight.first = message.first;
+  flight.count = flight.assigned = message.count;
+  flight.flags = message.flags;
+  flight.revoked = flight.stopping = flight.overdue = false;
+  flight.code = start::CodeToken{message.module, message.code_offset}.packed();
+  flight.inline_bytes = static_cast<std::uint8_t>(message.inline_bytes);
+  flight.payload = message.payload;
+  if ((message.flags & ring::task_is_timed) != 0) [[unlikely]] {
+    const TaskOptions& options = map != nullptr ? map->options : entry->side->options;
+    lane.verdicts[number].timeout_ns.store(static_cast<std::uint64_t>(options.timeout.ns()),
+                                           std::memory_order_relaxed);
+    flight.dispatched_ns = os::now_ns();
+    flight.overdue_stamp = 0;
+    ++lane.timed;
+    state_.watch_timed(os::add_ns(flight.dispatched_ns, options.timeout.ns()));
+  }
+  const std::uint32_t in_flight = lane.in_flight() + 1;
+  lane.set_in_flight(in_flight);
+  lane.tasks.push(message);
+  state_.must_ring(lane, false);
+  if (in_flight == 1 || in_flight >= lane.depth || lane.free_flights.empty()) {
+    update(lane);
+  }
+}
+
+void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
+                        std::span<const std::byte> arguments) {
+  Lane* lane = state_.backlog.empty() ? choose() : nullptr;
+  if (lane == nullptr) [[unlikely]] {
+    std::memcpy(entry.data, arguments.data(), arguments.size());
+    entry.bytes = static_cast<std::uint8_t>(arguments.size());
+    entry.code = code | std::uint64_t{flags} << code_flags_shift;
+    state_.backlog.push_back({&entry, nullptr});
+    state_.backlogged.store(true, std::memory_order_relaxed);
+    return;
+  }
+  ring::TaskMessage message;
+  set_code(message, code, flags | ring::payload_is_inline);
+  message.count = 1;
+  message.first = 0;
+  message.inline_bytes = static_cast<std::uint16_t>(arguments.size());
+  message.payload = {};
+  std::memcpy(message.payload.inline_bytes, arguments.data(), arguments.size());
+  if ((flags & ring::task_is_coroutine) != 0) {
+    lane->depth = std::max(lane->depth, depth_min(true));
+  }
+  push(*lane, message, &entry, nullptr);
+}
+
+std::optional<std::uint64_t> Dispatcher::reserve(std::uint64_t bytes) {
+  if (!state_.backlog.empty() || state_.open_lanes.next(0) < 0) return std::nullopt;
+  return state_.arena.take_arguments(bytes);
+}
+
+void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
+                        ring::BlockRef arguments) {
+  entry.code = code | std::uint64_t{flags} << code_flags_shift | code_in_arena;
+  std::memcpy(entry.data, &arguments, sizeof arguments);
+  state_.backlog.push_back({&entry, nullptr});
+  feed();
+}
+
+void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
+                        std::vector<std::byte> arguments) {
+  if (!state_.arena.could_hold(arguments.size())) {
+    settler_.local_error(entry, arena_shortage(state_.arena, arguments.size()));
+    return;
+  }
+  entry.code = code | std::uint64_t{flags} << code_flags_shift;
+  Settler::side_of(entry).arguments = std::move(arguments);
+  state_.backlog.push_back({&entry, nullptr});
+  feed();
+}
+
+void Dispatcher::submit(MapState& map) {
+  map.listed = true;
+  state_.backlog.push_back({nullptr, &map});
+  feed();
+}
+
+/// The message of an entry that waits. False where its arguments find no room now.
+bool Dispatcher::pack(LedgerEntry& entry, ring::TaskMessage& message) {
+  set_code(message, entry.code, static_cast<std::uint8_t>(entry.code >> code_flags_shift));
+  message.count = 1;
+  message.first = 0;
+  message.inline_bytes = 0;
+  message.payload = {};
+  if ((entry.code & code_in_arena) != 0) {
+    std::memcpy(&message.payload.block, entry.data, sizeof message.payload.block);
+    return true;
+  }
+  if (entry.side == nullptr || entry.side->arguments.empty()) {
+    message.flags |= ring::payload_is_inline;
+    message.inline_bytes = entry.bytes;
+    std::memcpy(message.payload.inline_bytes, entry.data, entry.bytes);
+    entry.bytes = 0;
+    return true;
+  }
+  std::vector<std::byte>& bytes = entry.side->arguments;
+  const auto offset = state_.arena.take_arguments(bytes.size());
+  if (!offset) return false;
+  std::memcpy(state_.arena.at(*offset), bytes.data(), bytes.size());
+  message.payload.block = {*offset, bytes.size()};
+  std::vector<std::byte>().swap(bytes);
+  return true;
+}
+
+bool Dispatcher::send(Lane& lane, LedgerEntry& entry) {
+  ring::TaskMessage message;
+  if (!pack(entry, message)) return false;
+  if ((message.flags & ring::task_is_coroutine) != 0) {
+    lane.depth = std::max(lane.depth, depth_min(true));
+  }
+  push(lane, message, &entry, nullptr);
+  return true;
+}
+
+bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
+  const ItemRange range = map.take(map.chunk_items(state_.workers));
+  std::uint8_t flags = 0;
+  if (map.timed) flags |= ring::task_is_timed;
+  if (map.job->coroutine) flags |= ring::task_is_coroutine;
+  if (map.cost_ns != 0 && map.cost_ns < short_item_ns) flags |= ring::task_has_short_items;
+  ring::TaskMessage message;
+  set_code(message, map.code, flags);
+  message.count = range.count;
+  message.first = range.first;
+  message.inline_bytes = 0;
+  message.payload = {};
+  const std::size_t bytes = map.job->chunk_bytes(range.first, range.count);
+  std::byte* at = message.payload.inline_bytes;
+  if (bytes <= ring::inline_bytes_max) {
+    message.flags |= ring::payload_is_inline;
+    message.inline_bytes = static_cast<std::uint16_t>(bytes);
+  } else {
+    const auto offset = state_.arena.take_arguments(bytes);
+    if (!offset) {
+      map.taken_back.push_back(range);
+      if (range.count == 1 && !state_.arena.could_hold(bytes)) {
+        map.taken_back.pop_back();
+        settler_.items_local_error(map, range.first, 1, arena_shortage(state_.arena, bytes));
+        return true;
+      }
+      map.shrink_chunks(range.count);
+      return false;
+    }
+    message.payload.block = {*offset, bytes};
+    at = state_.arena.at(*offset);
+  }
+  detail::Writer writer(at, at + bytes, state_.code);
+  map.job->write_chunk(range.first, range.count, writer);
+  lane.depth = std::max(lane.depth, depth_min(map.job->coroutine));
+  push(lane, message, nullptr, &map);
+  return true;
+}
+
+void Dispatcher::feed() {
+  while (!state_.backlog.empty()) {
+    const Waiting next = state_.backlog.front();
+    if (next.map != nullptr && (next.map->exhausted() || next.map->stopping())) {
+      state_.backlog.pop_front();
+      next.map->listed = false;
+      settler_.finish_map(*next.map);
+      continue;
+    }
+    Lane* lane = choose();
+    if (lane == nullptr) break;
+    const bool sent = next.map != nullptr ? send_chunk(*lane, *next.map) : send(*lane, *next.entry);
+    if (!sent) break;  // the arena is full: it goes on when something has ended
+    if (next.map == nullptr) state_.backlog.pop_front();
+  }
+  state_.backlogged.store(!state_.backlog.empty(), std::memory_order_relaxed);
+}
+
+void Dispatcher::free_flight(Lane& lane, std::uint16_t number) {
+  Flight& flight = lane.flights[number];
+  if ((flight.flags & ring::payload_is_inline) == 0 && !flight.arguments_moved) {
+    state_.arena.give_arguments(flight.payload.block.offset, flight.payload.block.bytes);
+  }
+  if ((flight.flags & ring::task_is_timed) != 0) --lane.timed;
+  flight.arguments_moved = flight.revoked = false;
+  flight.entry = nullptr;
+  flight.map = nullptr;
+  lane.free_flights.push_back(number);
+  const std::uint32_t left = lane.in_flight() - 1;
+  lane.set_in_flight(left);
+  if (left == 0 || left + 1 >= lane.depth) update(lane);
+}
+
+void Dispatcher::requeue(Lane& lane, std::uint16_t number) {
+  Flight& flight = lane.flights[number];
+  if (flight.map != nullptr) {
+    MapState& map = *std::exchange(flight.map, nullptr);
+    give_back(map, {flight.first, flight.assigned});
+    return;
+  }
+  LedgerEntry& entry = *std::exchange(flight.entry, nullptr);
+  if (state_.stopped()) {
+    settler_.local_error(entry, state_.stop_error());
+    return;
+  }
+  const std::uint8_t kept_flags =
+      flight.flags & static_cast<std::uint8_t>(~ring::payload_is_inline);
+  entry.code = flight.code | std::uint64_t{kept_flags} << code_flags_shift;
+  if ((flight.flags & ring::payload_is_inline) != 0) {
+    std::memcpy(entry.data, flight.payload.inline_bytes, flight.inline_bytes);
+    entry.bytes = flight.inline_bytes;
+  } else {
+    std::memcpy(entry.data, &flight.payload.block, sizeof flight.payload.block);
+    entry.code |= code_in_arena;
+    flight.arguments_moved = true;
+  }
+  state_.backlog.push_front({&entry, nullptr});
+}
+
+void Dispatcher::give_back(MapState& map, ItemRange range) {
+  if (range.count == 0) return;
+  if (map.stopping()) {
+    settler_.items_stopped(map, range.first, range.count, map.stop_error);
+    return;
+  }
+  map.taken_back.push_back(range);
+  if (!std::exchange(map.listed, true)) state_.backlog.push_front({nullptr, &map});
+}
+
+void Dispatcher::control(Lane& lane, ring::TaskMessage message) {
+  lane.controls_waiting.push_back(message);
+  flush_controls(lane);
+}
+
+void Dispatcher::flush_controls(Lane& lane) {
+  if (lane.controls_waiting.empty()) return;
+  const ring::WorkerLine& theirs = lane.worker_line();
+  while (!lane.controls_waiting.empty()) {
+    if (lane.controls.size() >= shm::controls_max) {
+      // What the worker says of its reading is bounded by what there is to read; a lie overwrites
+      // its own unread slots only.
+      const std::uint64_t read = std::max(theirs.claimed.load(std::memory_order_acquire),
+                                          theirs.read.load(std::memory_order_acquire));
+      while (!lane.controls.empty() && lane.controls.front() < read) lane.controls.pop_front();
+      if (lane.controls.size() >= shm::controls_max) return;
+    }
+    lane.controls.push_back(lane.tasks.position());
+    lane.tasks.push(lane.controls_waiting.front());
+    lane.controls_waiting.pop_front();
+    state_.must_ring(lane, true);
+  }
+}
+
+void Dispatcher::flush_give_backs(Lane& lane, bool all) {
+  constexpr std::size_t batch = std::size(ring::Payload{}.words);
+  while (lane.give_backs.size() >= (all ? 1 : batch)) {
+    ring::TaskMessage message{};
+    message.flight = ring::no_flight;
+    message.kind = ring::TaskKind::give_back;
+    message.count = static_cast<std::uint32_t>(std::min(batch, lane.give_backs.size()));
+    for (std::uint32_t i = 0; i < message.count; ++i) {
+      message.payload.words[i] = lane.give_backs.back();
+      lane.give_backs.pop_back();
+    }
+    control(lane, message);
+  }
+}
+
+}  // namespace pinion::pool

@@ -1,0 +1,64 @@
+// Gives tasks to workers: at once where one has room, else from the backlog. With the lock held.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lib/pool/settler.hpp"
+#include "lib/pool/state.hpp"
+
+namespace pinion::pool {
+
+class Dispatcher {
+ public:
+  Dispatcher(State& state, Settler& settler) noexcept : state_(state), settler_(settler) {}
+
+  /// A single task with arguments that fit its slot. Where no worker has room it waits in its entry.
+  void submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
+              std::span<const std::byte> arguments);
+  /// Shared memory for larger arguments, if a worker could take the task now.
+  std::optional<std::uint64_t> reserve(std::uint64_t bytes);
+  /// A single task whose arguments lie in shared memory.
+  void submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags, ring::BlockRef arguments);
+  /// A single task whose arguments wait in private memory.
+  void submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
+              std::vector<std::byte> arguments);
+  void submit(MapState& map);
+
+  /// Gives out what waits, as far as workers have room.
+  void feed();
+  /// A task that a worker has not started goes back to wait, ahead of the others. Frees the flight.
+  void requeue(Lane& lane, std::uint16_t flight);
+
+  /// Items of a map that nobody has started wait again; of one that is being stopped, they end. The
+  /// caller looks whether the map has ended.
+  void give_back(MapState& map, ItemRange range);
+
+  /// The flight was answered, or never will be: its credit and its arguments are free again.
+  void free_flight(Lane& lane, std::uint16_t flight);
+  /// After `outstanding`, `depth` or the state has changed.
+  void update(Lane& lane) noexcept;
+
+  /// A message that is no task. Kept back while the worker has not read those before.
+  void control(Lane& lane, ring::TaskMessage message);
+  void flush_controls(Lane& lane);
+  /// Result blocks that nobody reads any more.
+  void flush_give_backs(Lane& lane, bool all);
+
+ private:
+  Lane* choose();
+  bool send(Lane& lane, LedgerEntry& entry);
+  bool send_chunk(Lane& lane, MapState& map);
+  bool pack(LedgerEntry& entry, ring::TaskMessage& message);
+  void push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry, MapState* map);
+  [[nodiscard]] std::uint32_t depth_min(bool coroutine) const noexcept;
+
+  static constexpr std::uint32_t short_item_ns = 100;
+
+  State& state_;
+  Settler& settler_;
+  unsigned next_lane_ = 0;
+};
+
+}  // namespace pinion::pool

@@ -1,0 +1,267 @@
+#include "lib/pool/fleet.hpp"
+
+#include <csignal>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/pidfd.hpp"
+#include "lib/pool/remote_exception.hpp"
+
+namespace pinion::pool {
+
+namespace {
+
+std::string text_of(std::exception_ptr error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "unknown error";
+  }
+}
+
+std::string describe(ExitStatus status) {
+  switch (status.kind) {
+    case ExitStatus::Kind::exited:
+      return "it ended with exit code " + std::to_string(status.value);
+    case ExitStatus::Kind::signaled:
+      return "it was killed by signal " + std::to_string(status.value);
+    default:
+      return "it ended, and the program has taken its exit status";
+  }
+}
+
+}  // namespace
+
+void Fleet::start(start::WorkerMain worker_main) {
+  try {
+    nursery_.emplace(worker_main);
+    for (const auto& lane : state_.lanes) give_birth(*lane);
+  } catch (const std::exception& e) {
+    throw StartError("the workers could not be started: " + std::string(e.what()));
+  }
+}
+
+start::Birth Fleet::order_for(const Lane& lane) const {
+  start::Birth birth;
+  birth.pool = state_.arena.pool();
+  birth.manager = ::getpid();
+  birth.worker = lane.index;
+  birth.generation = lane.generation;
+  birth.workers = state_.workers;
+  birth.task_position = lane.birth_position;
+  birth.result_position = lane.results.position();
+  birth.child_concurrency = state_.options.child_concurrency;
+  birth.idle = static_cast<std::uint8_t>(state_.options.idle);
+  birth.io = static_cast<std::uint8_t>(state_.options.io);
+  birth.crowded = state_.crowded ? 1 : 0;
+  birth.asymmetric = lane.fencing == ring::Fencing::asymmetric ? 1 : 0;
+  birth.numa_node = lane.numa_node;
+  birth.spin_ns = state_.spin_ns;
+  birth.has_initializer = state_.options.initializer ? 1 : 0;
+  birth.initializer_code = state_.initializer_code;
+  birth.initializer_offset = state_.initializer_offset;
+  birth.initializer_bytes = state_.initializer_bytes;
+  for (const unsigned cpu : lane.cpus.members()) {
+    if (cpu >= start::cpus_max) continue;
+    birth.bound = 1;
+    birth.cpus[cpu / 64] |= std::uint64_t{1} << (cpu % 64);
+  }
+  return birth;
+}
+
+void Fleet::give_birth(Lane& lane) {
+  auto segment = state_.arena.make_worker_segment(lane.index, lane.generation + 1);
+  start::Birth birth;
+  turns_.take_urgently();  // the collector looks at the lane without the lock
+  {
+    const Locked lock(state_);
+    state_.arena.adopt(*segment);
+    lane.segment = std::move(segment);
+    ++lane.generation;
+    lane.reset_flights();
+    lane.birth_position = lane.tasks.position();
+    const std::uint64_t results = lane.results.position();
+    constexpr bool shared = shm::ResultRing::shared_indices;
+    if constexpr (shared) state_.remake_rings(lane);
+    lane.results = shm::ResultRing::Consumer(
+        shared ? state_.result_ring_memory(lane.index)
+               : lane.segment->begin() + shm::WorkerLayout::result_ring,
+        shm::ring_slots, results);
+    lane.line->drained.store(results, std::memory_order_relaxed);
+    lane.line->granted.store(lane.segment->committed(), std::memory_order_relaxed);
+    lane.respawn_ns = 0;
+    lane.start_deadline_ns = os::deadline_ns(
+        state_.options.start_limit.limited() ? state_.options.start_limit.ns() : os::never_ns);
+    lane.state = Lane::State::starting;
+    birth = order_for(lane);
+  }
+  turns_.leave();
+  start::BirthFds fds{};
+  fds.fd[start::manager_segment_fd] = state_.arena.manager_fd();
+  fds.fd[start::worker_segment_fd] = lane.segment->fd();
+  fds.fd[start::bell_segment_fd] = state_.arena.bells_fd();
+  fds.fd[start::manager_eventfd] = state_.eventfd.get();
+  fds.fd[start::worker_eventfd] = lane.eventfd.get();
+  try {
+    start::Newborn born = nursery_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
+    const Locked lock(state_);
+    lane.pid = born.pid;
+    lane.pidfd = std::move(born.pidfd);
+  } catch (...) {
+    turns_.take_urgently();
+    {
+      const Locked lock(state_);
+      lane.state = Lane::State::none;
+      state_.arena.forget(*lane.segment);
+      lane.segment.reset();
+    }
+    turns_.leave();
+    throw;
+  }
+}
+
+void Fleet::on_death(Lane& lane) {
+  const auto reaped = os::reap(lane.pidfd.get());
+  if (!reaped) return;  // it still runs
+  turns_.take_urgently();
+  {
+    const Locked lock(state_);
+    const bool was_ready =
+        lane.state != Lane::State::starting && !(lane.state == Lane::State::none);
+    // What it said last is still in its ring.
+    burial_.bury(lane, *reaped);
+    after_death(lane, was_ready, *reaped);
+  }
+  turns_.leave();
+}
+
+std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
+  if (lane.start_failed) {
+    return "the initializer failed in worker " + std::to_string(lane.index) + ": " +
+           text_of(decode_exception(lane.start_error));
+  }
+  return "worker " + std::to_string(lane.index) + " died before it was ready: " + describe(status);
+}
+
+/// With the lock and the baton.
+void Fleet::after_death(Lane& lane, bool was_ready, ExitStatus status) {
+  const bool expected = state_.stopped() || state_.leaving;
+  lane.pid = 0;
+  if (was_ready && state_.ready_workers > 0) --state_.ready_workers;
+  if (expected) return;
+  ++state_.counters.deaths;
+  if (!was_ready) {
+    ++state_.deaths_before_ready;
+    if (!state_.started) {  // the first start: it ends the construction
+      if (state_.start_error.empty()) state_.start_error = first_failure(lane, status);
+      return;
+    }
+  }
+  const std::int64_t now = os::now_ns();
+  if (state_.ready_workers != 0) no_worker_since_ns_ = 0;
+  else if (no_worker_since_ns_ == 0) no_worker_since_ns_ = now;
+  if (state_.deaths_before_ready > std::max(3U, state_.workers) && no_worker_since_ns_ != 0 &&
+      now - no_worker_since_ns_ > no_worker_ns_max) {
+    fail("no worker comes up any more; the last one: " + first_failure(lane, status));
+    return;
+  }
+  if (nursery_dead_) {
+    const bool any = std::any_of(state_.lanes.begin(), state_.lanes.end(),
+                                 [](const auto& l) { return l->alive(); });
+    if (!any) fail("the nursery had died, so that workers could not be replaced, and the last "
+                   "worker has died");
+    return;
+  }
+  const std::uint64_t items = state_.counters.completed + state_.counters.failed;
+  const bool progress = was_ready && items != items_at_last_death_;
+  items_at_last_death_ = items;
+  pause_ns_ = progress ? 0 : std::clamp(pause_ns_ * 2, pause_first_ns, pause_max_ns);
+  lane.respawn_ns = now + (was_ready && progress ? 0 : pause_ns_);
+}
+
+void Fleet::on_nursery_death() {
+  nursery_dead_ = true;
+  const Locked lock(state_);
+  state_.nursery_lost = true;
+  for (const auto& lane : state_.lanes) lane->respawn_ns = 0;
+}
+
+void Fleet::respawn(std::int64_t now_ns) {
+  for (const auto& lane : state_.lanes) {
+    if (lane->alive() || lane->respawn_ns == 0 || lane->respawn_ns > now_ns) continue;
+    if (state_.stopped() || nursery_dead_) continue;
+    lane->respawn_ns = 0;
+    try {
+      give_birth(*lane);
+    } catch (const std::exception&) {  // memory, processes or descriptors are short: later
+      pause_ns_ = std::clamp(pause_ns_ * 2, pause_first_ns, pause_max_ns);
+      lane->respawn_ns = os::now_ns() + pause_ns_;
+    }
+  }
+}
+
+std::int64_t Fleet::next_event_ns() const noexcept {
+  std::int64_t next = os::never_ns;
+  for (const auto& lane : state_.lanes) {
+    if (!lane->alive() && lane->respawn_ns != 0) next = std::min(next, lane->respawn_ns);
+    if (lane->state == Lane::State::starting) next = std::min(next, lane->start_deadline_ns);
+  }
+  return next;
+}
+
+void Fleet::check_starts(std::int64_t now_ns) {
+  const Locked lock(state_);
+  for (const auto& lane : state_.lanes) {
+    if (lane->state != Lane::State::starting || lane->start_deadline_ns > now_ns) continue;
+    lane->start_deadline_ns = os::never_ns;
+    if (!state_.started && state_.start_error.empty()) {
+      state_.start_error = "worker " + std::to_string(lane->index) +
+                           " was not ready within PoolOptions::start_limit (" +
+                           std::to_string(state_.options.start_limit.ns() / 1'000'000) + " ms)";
+    }
+    if (lane->pidfd) os::send_signal(lane->pidfd.get(), SIGKILL);
+  }
+}
+
+void Fleet::let_go() {
+  const Locked lock(state_);
+  if (state_.phase != State::Phase::closed || state_.pending.load() != 0) return;
+  state_.leaving = true;
+  for (const auto& lane : state_.lanes) {
+    if (lane->state != Lane::State::ready) continue;
+    lane->state = Lane::State::leaving;
+    dispatcher_.update(*lane);
+    ring::TaskMessage message{};
+    message.flight = ring::no_flight;
+    message.kind = ring::TaskKind::leave;
+    dispatcher_.control(*lane, message);
+  }
+}
+
+bool Fleet::gone() const noexcept {
+  return std::none_of(state_.lanes.begin(), state_.lanes.end(),
+                      [](const auto& lane) { return lane->alive(); });
+}
+
+void Fleet::kill_all(State& state) noexcept {
+  for (const auto& lane : state.lanes) {
+    if (!lane->alive()) continue;
+    lane->state = Lane::State::killed;
+    if (lane->pidfd) os::send_signal(lane->pidfd.get(), SIGKILL);
+  }
+}
+
+void Fleet::fail(std::string cause) {
+  if (state_.stopped()) return;
+  state_.phase = State::Phase::failed;
+  state_.failure = std::move(cause);
+  state_.refusing.store(true);
+  state_.must_stop = true;
+  state_.must_tell_service = true;
+}
+
+}  // namespace pinion::pool

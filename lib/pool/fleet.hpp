@@ -1,0 +1,66 @@
+// The workers as processes: made, watched, replaced, and let go. Called by: the service thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lib/pool/burial.hpp"
+#include "lib/pool/state.hpp"
+#include "lib/pool/turns.hpp"
+#include "lib/start/nursery.hpp"
+
+namespace pinion::pool {
+
+class Fleet {
+ public:
+  Fleet(State& state, Dispatcher& dispatcher, Burial& burial, Turns& turns) noexcept
+      : state_(state), dispatcher_(dispatcher), burial_(burial), turns_(turns) {}
+
+  /// Makes the nursery and all workers. Throws `StartError`.
+  void start(start::WorkerMain worker_main);
+  /// The worker's pidfd is readable.
+  void on_death(Lane& lane);
+  /// The nursery's pidfd is readable: nobody is harmed, but nobody can be replaced.
+  void on_nursery_death();
+  /// Makes successors whose time has come.
+  void respawn(std::int64_t now_ns);
+  /// When `respawn` has something to do, or a worker's time to start is over.
+  [[nodiscard]] std::int64_t next_event_ns() const noexcept;
+  /// Kills workers that are not ready in time.
+  void check_starts(std::int64_t now_ns);
+  /// Tells the workers to leave once nothing is pending and nothing more comes.
+  void let_go();
+  /// Whether no process is left and none will come.
+  [[nodiscard]] bool gone() const noexcept;
+  void end_nursery() noexcept { nursery_.reset(); }
+  [[nodiscard]] int nursery_pidfd() const noexcept {
+    return nursery_ && !nursery_dead_ ? nursery_->pidfd() : -1;
+  }
+  /// Ends the pool: all that is pending ends with `PoolTerminated` and this cause.
+  void fail(std::string cause);
+  static void kill_all(State& state) noexcept;
+
+ private:
+  void give_birth(Lane& lane);
+  start::Birth order_for(const Lane& lane) const;
+  void after_death(Lane& lane, bool was_ready, ExitStatus status);
+  [[nodiscard]] std::string first_failure(const Lane& lane, ExitStatus status) const;
+
+  static constexpr std::int64_t nursery_answer_ns = 10'000'000'000;
+  static constexpr std::int64_t pause_first_ns = 1'000'000;
+  static constexpr std::int64_t pause_max_ns = 100'000'000;
+  static constexpr std::int64_t no_worker_ns_max = 2'000'000'000;
+
+  State& state_;
+  Dispatcher& dispatcher_;
+  Burial& burial_;
+  Turns& turns_;
+  std::optional<start::Nursery> nursery_;
+  bool nursery_dead_ = false;
+  std::uint64_t items_at_last_death_ = 0;
+  std::int64_t pause_ns_ = 0;
+  std::int64_t no_worker_since_ns_ = 0;
+};
+
+}  // namespace pinion::pool

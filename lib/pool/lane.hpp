@@ -1,0 +1,149 @@
+// The manager's side of one worker: its rings, its flights, its process.
+//
+// Called with the pool's lock held, but for `has_results`, which belongs to the collector's owner.
+#pragma once
+
+#include <pinion/info.hpp>
+#include <pinion/kinds.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "lib/os/fd.hpp"
+#include "lib/pool/flight.hpp"
+#include "lib/shm/arena_layout.hpp"
+#include "lib/topology/cpu_set.hpp"
+
+namespace pinion::pool {
+
+struct Lane {
+  enum class State : std::uint8_t {
+    none,      // no process
+    starting,  // born, not ready
+    ready,
+    leaving,   // told to leave
+    killed,    // SIGKILL was sent
+  };
+
+  unsigned index = 0;
+  State state = State::none;
+  std::uint32_t generation = 0;
+
+  shm::TaskRing::Producer tasks;
+  shm::ResultRing::Consumer results;
+  ring::ManagerLine* line = nullptr;
+  ring::Verdict* verdicts = nullptr;
+  std::shared_ptr<shm::Segment> segment;  // of this generation
+  ring::Bell bell;                        // the worker's
+  ring::Fencing fencing = ring::Fencing::symmetric;
+
+  std::vector<Flight> flights;
+  std::vector<std::uint16_t> free_flights;
+  std::atomic<std::uint32_t> outstanding{0};  // flights in use; written with the lock held
+  std::uint32_t timed = 0;        // of them, with a limit
+  std::uint32_t depth = depth_start;
+  std::uint32_t task_ns = 0;      // measured cost of a task; 0: not known
+  std::atomic<bool> woken{false};  // the last push had to wake it
+  bool pushed = false;            // something was pushed since its bell was rung
+  bool urgent = false;            // of that, a control message
+  std::int64_t progress_ns = 0;   // when it last answered, with more to do
+  std::deque<std::uint64_t> controls;       // positions of control messages not yet read
+  std::deque<ring::TaskMessage> controls_waiting;
+  std::vector<std::uint64_t> give_backs;    // result blocks to be given back
+  std::vector<LedgerEntry*> kept;           // whose results lie in the segment
+
+  pid_t pid = 0;
+  os::Fd pidfd;
+  bool watched = false;  // by the service thread
+  os::Fd eventfd;  // of all generations
+  topology::CpuSet cpus;
+  int numa_node = -1;
+  int only_cpu = -1;  // where it is bound to one
+  std::int64_t start_deadline_ns = 0;
+  std::int64_t respawn_ns = 0;  // when there is no process: when the next one is made
+  std::uint64_t birth_position = 0;
+  std::uint64_t tasks_done = 0;
+  std::string culprit;  // what it was killed for
+  bool breach = false;
+  bool start_failed = false;           // its initializer threw
+  std::vector<std::byte> start_error;  // what
+
+  static constexpr std::uint32_t depth_start = 4;
+  static constexpr std::uint32_t depth_ns = 20'000;        // work that a worker is given ahead
+  static constexpr std::uint32_t depth_woken_ns = 100'000;  // where it sleeps between
+
+  [[nodiscard]] bool takes_tasks() const noexcept { return state == State::ready; }
+  [[nodiscard]] bool alive() const noexcept { return state != State::none; }
+  [[nodiscard]] bool has_results() const noexcept { return results.ready(); }
+  [[nodiscard]] std::uint32_t in_flight() const noexcept {
+    return outstanding.load(std::memory_order_relaxed);
+  }
+  void set_in_flight(std::uint32_t n) noexcept {
+    outstanding.store(n, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool has_room() const noexcept {
+    return in_flight() < depth && !free_flights.empty();
+  }
+
+  [[nodiscard]] const ring::WorkerLine& worker_line() const noexcept {
+    return *reinterpret_cast<const ring::WorkerLine*>(segment->begin() + shm::WorkerLayout::line);
+  }
+  [[nodiscard]] const shm::WorkerNote& note() const noexcept {
+    return *reinterpret_cast<const shm::WorkerNote*>(segment->begin() + shm::WorkerLayout::note);
+  }
+  [[nodiscard]] const shm::WorkerFlight& worker_flight(std::uint16_t flight) const noexcept {
+    return reinterpret_cast<const shm::WorkerFlight*>(segment->begin() +
+                                                      shm::WorkerLayout::flights)[flight];
+  }
+
+  /// `bytes` at `offset` of the worker's segment, if they lie in what is committed; else null.
+  [[nodiscard]] const std::byte* checked(std::uint64_t offset, std::uint64_t bytes) const noexcept {
+    const std::uint64_t end = segment->committed();
+    if (offset < shm::WorkerLayout::results || offset > end || bytes > end - offset) return nullptr;
+    return segment->begin() + offset;
+  }
+
+  void reset_flights() {
+    flights.assign(shm::flights_max, Flight{});
+    free_flights.clear();
+    for (std::size_t i = shm::flights_max; i-- > 0;) {
+      free_flights.push_back(static_cast<std::uint16_t>(i));
+    }
+    outstanding = 0;
+    timed = 0;
+    controls.clear();
+    controls_waiting.clear();
+    give_backs.clear();
+    kept.clear();
+    depth = depth_start;
+    task_ns = 0;
+    culprit.clear();
+    breach = start_failed = false;
+    start_error.clear();
+  }
+
+  /// What the worker says of its event loop. It wrote the text: only what can be shown is taken.
+  void read_note(WorkerInfo& info) const {
+    const auto backend = note().backend.load(std::memory_order_acquire);
+    if (backend == 0) return;
+    info.io_backend = backend == static_cast<std::uint32_t>(IoBackend::uring) ? "uring" : "poll";
+    for (const char c : note().reason) {
+      if (c == '\0') break;
+      info.io_reason.push_back(c >= ' ' && c <= '~' ? c : '?');
+    }
+  }
+
+  /// A measured cost: up at once, down slowly, so that one long task stops the heaping up.
+  void learn_cost(std::uint32_t ns, std::uint32_t depth_min) noexcept {
+    if (ns == 0) return;
+    task_ns = task_ns == 0 || ns > task_ns ? ns : task_ns - (task_ns - ns) / 4;
+    const std::uint32_t work = woken.load(std::memory_order_relaxed) ? depth_woken_ns : depth_ns;
+    const std::uint32_t n = work / (task_ns == 0 ? 1 : task_ns);
+    depth = std::max(depth_min, std::min<std::uint32_t>(n, shm::flights_max));
+  }
+};
+
+}  // namespace pinion::pool

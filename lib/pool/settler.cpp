@@ -1,0 +1,178 @@
+#include "lib/pool/settler.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lib/pool/side.hpp"
+
+namespace pinion::pool {
+
+using detail::Outcome;
+using detail::Side;
+
+Side& Settler::side_of(LedgerEntry& entry) {
+  if (entry.side == nullptr) entry.side = new Side;
+  return *entry.side;
+}
+
+/// Fewer items are pending: written with the lock held, so no read-modify-write is needed.
+void Settler::count_down(std::uint64_t items) noexcept {
+  const std::uint64_t before = state_.pending.load(std::memory_order_relaxed);
+  state_.pending.store(before - items, std::memory_order_relaxed);
+  const std::uint64_t now = before - items;
+  if (state_.room_wanted.load(std::memory_order_relaxed) &&
+      (now == 0 || (before >= state_.options.max_pending && now < state_.options.max_pending))) {
+    state_.room_wanted.store(false, std::memory_order_relaxed);
+    state_.baton.tell(&state_.pending);
+  }
+}
+
+void Settler::finish(LedgerEntry& entry, bool failed) {
+  count_down(1);
+  ++(failed ? state_.counters.failed : state_.counters.completed);
+  if (entry.side != nullptr) {
+    auto callbacks = std::move(entry.side->callbacks);
+    entry.side->callbacks.clear();
+    for (auto& callback : callbacks) state_.callbacks.post(std::move(callback));
+  }
+  const std::uint32_t before =
+      entry.state.fetch_or(detail::entry_done, std::memory_order_acq_rel);
+  if ((before & detail::entry_waited) != 0) state_.baton.tell(&entry);
+  if ((before & detail::entry_dropped) != 0) release(entry);
+  if (!state_.accepting() && state_.pending.load(std::memory_order_relaxed) == 0) {
+    state_.must_tell_service = true;  // the workers can leave
+  }
+}
+
+void Settler::value_inline(LedgerEntry& entry, std::span<const std::byte> bytes) {
+  std::memcpy(entry.data, bytes.data(), bytes.size());
+  entry.bytes = static_cast<std::uint8_t>(bytes.size());
+  entry.outcome = Outcome::value;
+  finish(entry, false);
+}
+
+void Settler::value_copied(LedgerEntry& entry, std::span<const std::byte> bytes) {
+  side_of(entry).owned.assign(bytes.begin(), bytes.end());
+  entry.outcome = Outcome::value;
+  finish(entry, false);
+}
+
+void Settler::value_kept(LedgerEntry& entry, Lane& lane, std::uint64_t offset,
+                         std::uint64_t bytes) {
+  Side& side = side_of(entry);
+  side.segment = lane.segment;
+  side.worker = lane.index;
+  side.generation = lane.generation;
+  side.offset = offset;
+  side.bytes = bytes;
+  lane.kept.push_back(&entry);
+  entry.outcome = Outcome::value;
+  finish(entry, false);
+}
+
+void Settler::remote_error(LedgerEntry& entry, std::span<const std::byte> bytes) {
+  side_of(entry).owned.assign(bytes.begin(), bytes.end());
+  entry.outcome = Outcome::remote_error;
+  finish(entry, true);
+}
+
+void Settler::local_error(LedgerEntry& entry, std::exception_ptr error) {
+  side_of(entry).error = std::move(error);
+  entry.outcome = Outcome::local_error;
+  finish(entry, true);
+}
+
+void Settler::count_items(MapState& map, std::uint32_t count, bool failed) {
+  map.ended += count;
+  // The map's own entry counts for one, when it ends.
+  (failed ? state_.counters.failed : state_.counters.completed) += count;
+  count_down(count);
+}
+
+void Settler::item_value(MapState& map, std::uint64_t item, std::span<const std::byte> bytes) {
+  try {
+    map.job->take_value(item, bytes);
+  } catch (...) {
+    items_local_error(map, item, 1, std::current_exception());
+    return;
+  }
+  count_items(map, 1, false);
+}
+
+void Settler::item_values(MapState& map, std::uint64_t first, std::uint32_t count,
+                          const std::byte* bytes) {
+  map.job->take_values(first, count, bytes);
+  count_items(map, count, false);
+}
+
+void Settler::item_remote_error(MapState& map, std::uint64_t item,
+                                std::span<const std::byte> bytes) {
+  if (item < map.job->error_item) {
+    map.job->error_item = item;
+    map.job->remote_error.assign(bytes.begin(), bytes.end());
+    map.job->local_error = nullptr;
+  }
+  count_items(map, 1, true);
+}
+
+void Settler::items_local_error(MapState& map, std::uint64_t first, std::uint32_t count,
+                                const std::exception_ptr& error) {
+  if (first < map.job->error_item) {
+    map.job->error_item = first;
+    map.job->remote_error.clear();
+    map.job->local_error = error;
+  }
+  count_items(map, count, true);
+}
+
+void Settler::items_stopped(MapState& map, std::uint64_t first, std::uint32_t count,
+                            const std::exception_ptr& error) {
+  static_cast<void>(first);
+  if (map.job->ended_error == nullptr) map.job->ended_error = error;
+  count_items(map, count, true);
+}
+
+bool Settler::finish_map(MapState& map) {
+  if (map.ended < map.job->items) return false;
+  LedgerEntry& entry = *map.entry;
+  if (map.listed) std::erase_if(state_.backlog, [&](const Waiting& w) { return w.map == &map; });
+  const bool failed = map.job->error_item != ~std::uint64_t{0} || map.job->ended_error != nullptr;
+  const auto it = std::find_if(state_.maps.begin(), state_.maps.end(),
+                               [&](const auto& m) { return m.get() == &map; });
+  PINION_ENSURE(it != state_.maps.end());
+  std::swap(*it, state_.maps.back());
+  state_.maps.pop_back();
+  entry.outcome = Outcome::mapped;
+  // Its items are counted already.
+  state_.pending.store(state_.pending.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
+  --(failed ? state_.counters.failed : state_.counters.completed);
+  finish(entry, failed);
+  return true;
+}
+
+void Settler::copy_out(LedgerEntry& entry) {
+  Side& side = *entry.side;
+  if (side.segment == nullptr || side.reading) return;
+  const std::byte* from = side.segment->begin() + side.offset;
+  side.owned.assign(from, from + side.bytes);
+  Lane& lane = *state_.lanes[side.worker];
+  if (lane.generation == side.generation) lane.give_backs.push_back(side.offset);
+  side.segment.reset();
+}
+
+void Settler::release(LedgerEntry& entry) {
+  if (Side* side = std::exchange(entry.side, nullptr)) {
+    if (side->segment != nullptr) {
+      Lane& lane = *state_.lanes[side->worker];
+      if (lane.generation == side->generation && lane.alive()) {
+        lane.give_backs.push_back(side->offset);
+        std::erase(lane.kept, &entry);
+      }
+    }
+    delete side;
+  }
+  Ledger::give(entry);
+}
+
+}  // namespace pinion::pool

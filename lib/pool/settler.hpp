@@ -1,0 +1,51 @@
+// Ends tasks: the one place where an outcome is decided. Called by the collector's owner, with the
+// lock held.
+#pragma once
+
+#include <exception>
+#include <span>
+
+#include "lib/pool/state.hpp"
+
+namespace pinion::pool {
+
+class Settler {
+ public:
+  explicit Settler(State& state) noexcept : state_(state) {}
+
+  // A single task:
+  void value_inline(LedgerEntry& entry, std::span<const std::byte> bytes);
+  void value_copied(LedgerEntry& entry, std::span<const std::byte> bytes);
+  void value_kept(LedgerEntry& entry, Lane& lane, std::uint64_t offset, std::uint64_t bytes);
+  void remote_error(LedgerEntry& entry, std::span<const std::byte> bytes);
+  void local_error(LedgerEntry& entry, std::exception_ptr error);
+
+  // Items of a map:
+  void item_value(MapState& map, std::uint64_t item, std::span<const std::byte> bytes);
+  void item_values(MapState& map, std::uint64_t first, std::uint32_t count, const std::byte* bytes);
+  void item_remote_error(MapState& map, std::uint64_t item, std::span<const std::byte> bytes);
+  void items_local_error(MapState& map, std::uint64_t first, std::uint32_t count,
+                         const std::exception_ptr& error);
+  /// Ends without an outcome of their own: cancelled, or the pool was terminated.
+  void items_stopped(MapState& map, std::uint64_t first, std::uint32_t count,
+                     const std::exception_ptr& error);
+  /// The map as a whole, once its last item has ended; then `map` is gone.
+  bool finish_map(MapState& map);
+
+  /// A result that lies in a worker's segment is copied to memory of our own, unless it is being
+  /// read.
+  void copy_out(LedgerEntry& entry);
+
+  static detail::Side& side_of(LedgerEntry& entry);
+  /// Frees an entry that nobody refers to any more.
+  void release(LedgerEntry& entry);
+
+ private:
+  void finish(LedgerEntry& entry, bool failed);
+  void count_down(std::uint64_t items) noexcept;
+  void count_items(MapState& map, std::uint32_t count, bool failed);
+
+  State& state_;
+};
+
+}  // namespace pinion::pool

@@ -1,0 +1,151 @@
+// What the parts of a pool work on together.
+//
+// Two things guard it. The lock (`mutex`) guards everything here but what says otherwise. The baton
+// says who may take results out of the rings: its owner looks at them without the lock, and takes
+// the lock to handle them. Order: baton, then lock. No user code runs under either.
+#pragma once
+
+#include <pinion/detail/pool_core.hpp>
+#include <pinion/errors.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "lib/os/ensure.hpp"
+#include "lib/os/fork_guard.hpp"
+#include "lib/pool/arena.hpp"
+#include "lib/pool/baton.hpp"
+#include "lib/pool/callbacks.hpp"
+#include "lib/pool/lane.hpp"
+#include "lib/pool/lane_set.hpp"
+#include "lib/pool/ledger.hpp"
+#include "lib/start/modules.hpp"
+#include "lib/topology/plan.hpp"
+
+namespace pinion::pool {
+
+/// What waits for a worker: a single task, or a map with items that are not given out.
+struct Waiting {
+  LedgerEntry* entry = nullptr;
+  MapState* map = nullptr;
+};
+
+/// Bits of `LedgerEntry::code` above the token, while an entry waits.
+inline constexpr std::uint64_t code_flags_shift = 56;
+inline constexpr std::uint64_t code_in_arena = std::uint64_t{1} << 55;  // `data` is a BlockRef
+
+struct State {
+  enum class Phase : std::uint8_t { open, closed, terminated, failed };
+
+  State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_ledger);
+
+  PoolOptions options;
+  topology::Plan plan;
+  const unsigned workers;
+  const bool crowded;        // more workers than cores: nobody spins
+  const std::int64_t spin_ns;  // how long one looks for work before it sleeps
+  os::ForkGuard guard;
+
+  mutable std::mutex mutex;
+  Arena arena;
+  start::ModuleTable modules;
+  Ledger& ledger;
+  ring::Fencing fencing;
+  os::Fd eventfd;        // wakes the service thread
+  ring::Bell bell;       // the manager's
+  std::vector<std::unique_ptr<Lane>> lanes;
+  LaneSet idle_lanes;    // ready, with nothing to do
+  LaneSet open_lanes;    // ready, with room
+  std::vector<Lane*> to_ring;  // pushed to since the lock was taken
+  std::deque<Waiting> backlog;
+  std::vector<std::unique_ptr<MapState>> maps;
+  detail::CodeMap* code = nullptr;
+  std::int64_t timed_check_ns = os::never_ns;  // when the service looks at timed tasks next
+  bool timed_check_moved = false;              // it must be told
+
+  Phase phase = Phase::open;
+  std::string failure;   // why it failed
+  PoolStats counters;
+  unsigned ready_workers = 0;
+  unsigned deaths_before_ready = 0;  // in a row
+  bool must_tell_service = false;    // it has something to do now
+  bool started = false;              // the constructor has returned
+  std::string start_error;           // why it will not
+  bool leaving = false;              // workers were told to leave
+  bool must_stop = false;            // the pool has failed: the service stops everything
+  bool nursery_lost = false;
+  std::uint64_t initializer_code = 0;
+  std::uint64_t initializer_offset = 0;
+  std::uint64_t initializer_bytes = 0;
+
+  // The baton's owner's:
+  int collector_cpu = -1;
+  std::vector<Lane*> lanes_here;  // workers bound to that core
+
+  Baton baton;
+  Callbacks callbacks;
+
+  // Read without the lock:
+  std::atomic<std::uint64_t> pending{0};    // items accepted and not ended; written under it
+  std::atomic<bool> backlogged{false};      // somebody must collect, or work stands still
+  std::atomic<std::uint64_t> collected{0};  // times that results were looked for
+  std::atomic<std::uint64_t> wakes{0};      // system calls that woke a worker
+  std::atomic<bool> refusing{false};        // no longer accepting
+  std::atomic<bool> room_wanted{false};     // a submit waits for `pending` to fall
+  std::atomic<bool> service_told{false};
+  std::atomic<bool> ended{false};           // no worker is left, and none comes
+
+  /// With rings that have shared indices: where they lie, in the bell segment.
+  [[nodiscard]] std::byte* result_ring_memory(unsigned worker) const noexcept {
+    return arena.bell_memory() + arena.bell_layout().result_ring(worker);
+  }
+  void remake_rings(Lane& lane);
+
+  /// Nothing starts any more; what has no result ends with `stop_error()`.
+  [[nodiscard]] bool stopped() const noexcept { return phase >= Phase::terminated; }
+  [[nodiscard]] std::exception_ptr stop_error() const {
+    return phase == Phase::failed ? std::make_exception_ptr(PoolTerminated(failure))
+                                  : std::make_exception_ptr(PoolTerminated());
+  }
+  /// A worker that has something to do is bound to the core where results are collected. Called by:
+  /// the baton's owner.
+  [[nodiscard]] bool shares_busy_core() const noexcept {
+    for (const Lane* lane : lanes_here) {
+      if (lane->outstanding.load(std::memory_order_relaxed) != 0) return true;
+    }
+    return false;
+  }
+  /// Wakes the service thread, unless it has been told since it slept last.
+  void tell_service_once() noexcept {
+    if (!service_told.exchange(true, std::memory_order_seq_cst)) os::ring_eventfd(eventfd.get());
+  }
+  [[nodiscard]] bool accepting() const noexcept { return phase == Phase::open; }
+  [[nodiscard]] bool any_results() const noexcept {
+    for (const auto& lane : lanes) {
+      if (lane->alive() && lane->has_results()) return true;
+    }
+    return false;
+  }
+  /// The worker has been given something; its bell is rung when the lock is let go.
+  void must_ring(Lane& lane, bool urgent) {
+    if (!lane.pushed) to_ring.push_back(&lane);
+    lane.pushed = true;
+    lane.urgent |= urgent;
+  }
+  void watch_timed(std::int64_t at_ns) noexcept {
+    if (at_ns >= timed_check_ns) return;
+    timed_check_ns = at_ns;
+    timed_check_moved = true;
+  }
+  /// Somebody must collect although nobody may be waiting.
+  [[nodiscard]] bool needs_collector() const noexcept {
+    return backlogged.load(std::memory_order_relaxed) || callbacks.expected() != 0;
+  }
+};
+
+}  // namespace pinion::pool

@@ -1,0 +1,237 @@
+#include "lib/pool/takeback.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "lib/os/clock.hpp"
+#include "lib/pool/side.hpp"
+
+namespace pinion::pool {
+
+namespace {
+
+/// A worker is stuck when it has not answered for so long with tasks behind the one that runs.
+constexpr std::int64_t stuck_ns = 50'000;
+
+}  // namespace
+
+std::vector<std::uint16_t> TakeBack::revoke(Lane& lane, const std::vector<std::uint16_t>& flights) {
+  std::uint64_t end = lane.line->revoked_end.load(std::memory_order_relaxed);
+  for (const std::uint16_t number : flights) {
+    const std::uint64_t position = lane.flights[number].position;
+    lane.verdicts[number].revoked.store(position + 1, std::memory_order_relaxed);
+    end = std::max(end, position + 1);
+  }
+  lane.line->revoked_end.store(end, std::memory_order_release);
+  ring::rare_barrier(lane.fencing);  // EDGE claim
+  const std::uint64_t claimed = lane.worker_line().claimed.load(std::memory_order_acquire);
+  std::vector<std::uint16_t> unstarted;
+  // A witness outside what was given to it proves nothing: then all count as started.
+  if (claimed > lane.tasks.position()) return unstarted;
+  for (const std::uint16_t number : flights) {
+    Flight& flight = lane.flights[number];
+    if (flight.position < claimed) continue;  // it runs, or has ended
+    flight.revoked = true;
+    unstarted.push_back(number);
+    ++state_.counters.taken_back;
+  }
+  return unstarted;
+}
+
+std::uint32_t TakeBack::cut(Lane& lane, std::uint16_t number, std::uint32_t first) {
+  Flight& flight = lane.flights[number];
+  lane.verdicts[number].limit.store(ring::pack_limit(flight.position, first),
+                                    std::memory_order_release);
+  ring::rare_barrier(lane.fencing);  // EDGE progress
+  const ring::WorkerLine& line = lane.worker_line();
+  std::uint32_t started = 0;
+  if ((flight.flags & ring::task_is_coroutine) == 0 &&
+      line.chunk.load(std::memory_order_acquire) == flight.position + 1) {
+    started = ring::items_started(line.progress.load(std::memory_order_acquire));
+  } else {
+    // Not begun, or ended already: what it does from here on, it does below the limit.
+    started = (flight.flags & ring::task_is_coroutine) != 0 ? flight.assigned : first;
+    if (line.claimed.load(std::memory_order_acquire) > flight.position &&
+        line.chunk.load(std::memory_order_acquire) != flight.position + 1) {
+      started = flight.assigned;  // it is not known how far it is
+    }
+  }
+  return std::min(flight.assigned, std::max(first, started));
+}
+
+void TakeBack::ask_to_stop(Lane& lane, std::uint16_t number) {
+  Flight& flight = lane.flights[number];
+  if (std::exchange(flight.stopping, true)) return;
+  lane.verdicts[number].stop.store(flight.position + 1, std::memory_order_release);
+  if ((flight.flags & ring::task_is_coroutine) == 0) return;
+  ring::TaskMessage message{};
+  message.flight = ring::no_flight;
+  message.kind = ring::TaskKind::cancel;
+  message.payload.words[0] = flight.position + 1;
+  dispatcher_.control(lane, message);
+}
+
+bool TakeBack::cancel(LedgerEntry& entry, const std::exception_ptr& error) {
+  if (entry.done()) return false;
+  if (entry.side != nullptr && entry.side->job != nullptr) {
+    for (const auto& map : state_.maps) {
+      if (map->entry == &entry) return cancel_map(*map, error);
+    }
+    return false;
+  }
+  return cancel_single(entry, error);
+}
+
+bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error) {
+  const auto waiting = std::find_if(state_.backlog.begin(), state_.backlog.end(),
+                                    [&](const Waiting& w) { return w.entry == &entry; });
+  if (waiting != state_.backlog.end()) {
+    state_.backlog.erase(waiting);
+    if ((entry.code & code_in_arena) != 0) {
+      ring::BlockRef block{};
+      std::memcpy(&block, entry.data, sizeof block);
+      state_.arena.give_arguments(block.offset, block.bytes);
+    }
+    settler_.local_error(entry, error);
+    return true;
+  }
+  for (const auto& lane : state_.lanes) {
+    for (std::uint16_t i = 0; lane->in_flight() != 0 && i < shm::flights_max; ++i) {
+      if (lane->flights[i].entry != &entry) continue;
+      if (!revoke(*lane, {i}).empty()) {
+        lane->flights[i].entry = nullptr;
+        settler_.local_error(entry, error);
+        return true;
+      }
+      ask_to_stop(*lane, i);
+      return false;
+    }
+  }
+  return false;
+}
+
+bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
+  map.stop_error = error;
+  bool runs = false;
+  for (const auto& lane : state_.lanes) {
+    if (lane->in_flight() == 0) continue;
+    std::vector<std::uint16_t> mine;
+    for (std::uint16_t i = 0; i < shm::flights_max; ++i) {
+      if (lane->flights[i].map == &map) mine.push_back(i);
+    }
+    if (mine.empty()) continue;
+    for (const std::uint16_t i : revoke(*lane, mine)) {
+      Flight& flight = lane->flights[i];
+      flight.map = nullptr;
+      settler_.items_stopped(map, flight.first, flight.assigned, error);
+    }
+    for (const std::uint16_t i : mine) {
+      Flight& flight = lane->flights[i];
+      if (flight.revoked) continue;
+      runs = true;
+      ask_to_stop(*lane, i);
+      const std::uint32_t free = flight.count > 1 ? cut(*lane, i, 0) : flight.assigned;
+      settler_.items_stopped(map, flight.first + free, flight.assigned - free, error);
+      flight.assigned = free;
+    }
+  }
+  for (const ItemRange& range : map.taken_back) {
+    settler_.items_stopped(map, range.first, range.count, error);
+  }
+  map.taken_back.clear();
+  for (std::uint64_t left = map.job->items - map.next; left != 0;) {
+    const auto n = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, 1U << 30));
+    settler_.items_stopped(map, map.next, n, error);
+    map.next += n;
+    left -= n;
+  }
+  settler_.finish_map(map);
+  return !runs;
+}
+
+void TakeBack::stop_everything() {
+  const std::exception_ptr error = state_.stop_error();
+  while (!state_.maps.empty()) {
+    const auto running = std::find_if(state_.maps.begin(), state_.maps.end(),
+                                      [](const auto& map) { return !map->stopping(); });
+    if (running == state_.maps.end()) break;
+    cancel_map(**running, error);
+  }
+  while (!state_.backlog.empty()) {
+    const Waiting waiting = state_.backlog.front();
+    if (waiting.entry != nullptr) {
+      cancel_single(*waiting.entry, error);
+    } else {
+      state_.backlog.pop_front();
+      waiting.map->listed = false;
+    }
+  }
+  for (const auto& lane : state_.lanes) {
+    std::vector<std::uint16_t> singles;
+    for (std::uint16_t i = 0; lane->in_flight() != 0 && i < shm::flights_max; ++i) {
+      if (lane->flights[i].entry != nullptr) singles.push_back(i);
+    }
+    if (singles.empty()) continue;
+    for (const std::uint16_t i : revoke(*lane, singles)) {
+      settler_.local_error(*std::exchange(lane->flights[i].entry, nullptr), error);
+    }
+  }
+  state_.backlogged.store(false, std::memory_order_relaxed);
+}
+
+bool TakeBack::balance() {
+  if (!state_.backlog.empty() || state_.idle_lanes.next(0) < 0) return false;
+  Lane* busiest = nullptr;
+  for (const auto& lane : state_.lanes) {
+    if (!lane->takes_tasks() || lane->in_flight() == 0) continue;
+    if (busiest == nullptr || lane->in_flight() > busiest->in_flight()) busiest = lane.get();
+  }
+  if (busiest == nullptr) return false;
+  if (os::now_ns() - busiest->progress_ns < stuck_ns) return busiest->in_flight() > 1;
+  move_half(*busiest);
+  return true;
+}
+
+void TakeBack::move_half(Lane& from) {
+  std::vector<std::uint16_t> flights;
+  std::uint16_t running = ring::no_flight;
+  for (std::uint16_t i = 0; i < shm::flights_max; ++i) {
+    const Flight& flight = from.flights[i];
+    if (!flight.used() || flight.revoked) continue;
+    flights.push_back(i);
+  }
+  std::sort(flights.begin(), flights.end(), [&](std::uint16_t a, std::uint16_t b) {
+    return from.flights[a].position < from.flights[b].position;
+  });
+  if (!flights.empty()) running = flights.front();
+  const std::uint64_t claimed = from.worker_line().claimed.load(std::memory_order_acquire);
+  std::erase_if(flights, [&](std::uint16_t i) { return from.flights[i].position < claimed; });
+  if (!flights.empty()) {
+    flights.erase(flights.begin(), flights.begin() + static_cast<std::ptrdiff_t>(flights.size() / 2));
+    const auto taken = revoke(from, flights);
+    // Latest first, each to the front: so they keep their order.
+    for (auto it = taken.rbegin(); it != taken.rend(); ++it) dispatcher_.requeue(from, *it);
+  } else if (running != ring::no_flight && from.flights[running].map != nullptr) {
+    Flight& flight = from.flights[running];
+    const ring::WorkerLine& line = from.worker_line();
+    if ((flight.flags & ring::task_is_coroutine) != 0 ||
+        line.chunk.load(std::memory_order_acquire) != flight.position + 1) {
+      return;
+    }
+    const std::uint32_t started =
+        ring::items_started(line.progress.load(std::memory_order_acquire));
+    if (started >= flight.assigned) return;
+    const std::uint32_t half = started + (flight.assigned - started) / 2;
+    const std::uint32_t free = cut(from, running, half);
+    if (free >= flight.assigned) return;
+    MapState& map = *flight.map;
+    dispatcher_.give_back(map, {flight.first + free, flight.assigned - free});
+    flight.assigned = free;
+    ++state_.counters.taken_back;
+  }
+  from.progress_ns = os::now_ns();
+  dispatcher_.feed();
+}
+
+}  // namespace pinion::pool

@@ -1,0 +1,62 @@
+#include "lib/pool/time_limits.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/pidfd.hpp"
+#include "lib/pool/side.hpp"
+
+namespace pinion::pool {
+
+std::int64_t TimeLimits::check(std::int64_t now_ns) {
+  std::int64_t next = os::never_ns;
+  for (const auto& lane : state_.lanes) {
+    if (lane->timed == 0 || lane->state == Lane::State::none) continue;
+    for (std::uint16_t i = 0; i < shm::flights_max; ++i) {
+      const Flight& flight = lane->flights[i];
+      if (!flight.used() || flight.revoked || (flight.flags & ring::task_is_timed) == 0) continue;
+      next = std::min(next, check(*lane, i, now_ns));
+    }
+  }
+  return next;
+}
+
+std::int64_t TimeLimits::check(Lane& lane, std::uint16_t number, std::int64_t now_ns) {
+  Flight& flight = lane.flights[number];
+  const TaskOptions& options =
+      flight.map != nullptr ? flight.map->options : flight.entry->side->options;
+  const auto stamp =
+      static_cast<std::int64_t>(lane.worker_flight(number).started_ns.load(std::memory_order_acquire));
+  // A stamp from before its dispatch is another task's, one from the future is nonsense.
+  const bool started = stamp >= flight.dispatched_ns && stamp <= now_ns;
+  if (!started) return os::add_ns(now_ns, options.timeout.ns());
+  const std::int64_t due = os::add_ns(stamp, options.timeout.ns());
+  if (flight.overdue_stamp != stamp) {  // another item of its chunk
+    flight.overdue_stamp = stamp;
+    if (std::exchange(flight.stopping, false)) {
+      lane.verdicts[number].stop.store(0, std::memory_order_relaxed);
+    }
+  }
+  if (now_ns < due) return due;
+  const bool coroutine = (flight.flags & ring::task_is_coroutine) != 0;
+  if (!coroutine && !flight.stopping) takeback_.ask_to_stop(lane, number);
+  const std::int64_t kill_ns = os::add_ns(due, options.grace.ns());
+  if (now_ns < kill_ns) return kill_ns;
+  kill(lane, flight);
+  return os::add_ns(now_ns, 1'000'000'000);
+}
+
+void TimeLimits::kill(Lane& lane, Flight& flight) {
+  if (lane.state == Lane::State::killed) return;
+  flight.overdue = true;
+  lane.culprit = flight.map != nullptr
+                     ? "an item of the same worker that ran longer than its timeout"
+                     : "a task of the same worker that ran longer than its timeout";
+  lane.state = Lane::State::killed;
+  state_.idle_lanes.set(lane.index, false);
+  state_.open_lanes.set(lane.index, false);
+  os::send_signal(lane.pidfd.get(), SIGKILL);
+}
+
+}  // namespace pinion::pool

@@ -1,0 +1,191 @@
+#include "lib/pool/turns.hpp"
+
+#include <pinion/errors.hpp>
+#include <sched.h>
+
+#include <algorithm>
+
+namespace pinion::pool {
+
+/// Tells the workers where results are collected: the one on that core gives way.
+void Turns::note_core() noexcept {
+  const int cpu = os::current_cpu();
+  if (cpu == state_.collector_cpu) return;
+  state_.collector_cpu = cpu;
+  state_.lanes_here.clear();
+  for (const auto& lane : state_.lanes) {
+    lane->line->collector_cpu.store(cpu, std::memory_order_relaxed);
+    if (lane->only_cpu == cpu) state_.lanes_here.push_back(lane.get());
+  }
+}
+
+/// One round without work. False when it is time to sleep.
+bool Turns::relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept {
+  if (state_.options.idle == Idle::sleep) return false;
+  const bool shared = state_.crowded || state_.shares_busy_core();
+  if (shared) {
+    ::sched_yield();
+  } else if (++rounds % 32 != 0) {
+    os::pause();
+    return true;
+  }
+  const std::int64_t now = os::now_ns();
+  if (idle_since_ns == 0) idle_since_ns = now;
+  return now - idle_since_ns < state_.spin_ns;
+}
+
+template <class Reached>
+void Turns::park(Reached&& reached, std::int64_t deadline_ns) {
+  bool soon = false;
+  {
+    Locked lock(state_);
+    soon = takeback_.balance();
+  }
+  const std::uint32_t parked = state_.bell.park(ring::Bell::on_futex);
+  if (reached() || state_.any_results() || state_.baton.urgently_wanted()) {
+    state_.bell.leave(parked);
+    return;
+  }
+  const std::int64_t limit = os::add_ns(os::now_ns(), soon ? balance_ns : backstop_ns);
+  state_.bell.sleep(parked, std::min(deadline_ns, limit));
+  if (state_.bell.leave(parked) && !soon && os::now_ns() >= limit) look_again();
+}
+
+/// The backstop has expired. A bell that was lost would be found here; it must never happen.
+void Turns::look_again() noexcept {
+  Locked lock(state_);
+  if (state_.any_results()) ++state_.counters.late_wakeups;
+  for (const auto& lane : state_.lanes) {
+    if (!lane->takes_tasks() || lane->in_flight() == 0) continue;
+    const bool unread = lane->worker_line().claimed.load(std::memory_order_acquire) <
+                        lane->tasks.position();
+    if (unread && lane->bell.where() == ring::Bell::on_futex) {
+      ++state_.counters.late_wakeups;
+      state_.must_ring(*lane, true);
+    }
+  }
+}
+
+template <class Reached>
+Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
+  note_core();
+  state_.collected.fetch_add(1, std::memory_order_relaxed);
+  std::int64_t idle_since_ns = 0;
+  unsigned rounds = 0;
+  for (;;) {
+    if (reached()) return Turn::reached;
+    if (state_.baton.urgently_wanted()) return Turn::handed_on;
+    if (collector_.collect()) {
+      idle_since_ns = 0;
+      rounds = 0;
+      continue;
+    }
+    if (deadline_ns != os::never_ns && os::now_ns() >= deadline_ns) return Turn::timed_out;
+    if (relax(idle_since_ns, rounds)) continue;
+    park(reached, deadline_ns);
+    note_core();
+    idle_since_ns = 0;
+  }
+}
+
+void Turns::leave() noexcept {
+  state_.baton.leave();
+  if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
+    state_.tell_service_once();
+  }
+}
+
+template <class Announce, class Reached>
+bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
+                 std::int64_t deadline_ns) {
+  if (!state_.guard.same_process()) {
+    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+  }
+  Baton::Waiter waiter;
+  waiter.subject = subject;
+  for (;;) {
+    if (state_.baton.try_take(Baton::Holder::caller)) {
+      const Turn turn = collect_until(reached, deadline_ns);
+      leave();
+      if (turn != Turn::handed_on) return turn == Turn::reached;
+    }
+    state_.baton.enlist(waiter);
+    announce();
+    if (state_.baton.holder() == Baton::Holder::service) state_.bell.ring(true);
+    bool own = false;
+    while (!own && !reached()) {
+      if (state_.baton.try_take(Baton::Holder::caller)) {
+        own = true;
+        break;
+      }
+      if (os::now_ns() >= deadline_ns) break;
+      Baton::sleep(waiter, std::min(deadline_ns, os::add_ns(os::now_ns(), backstop_ns)));
+      if (waiter.word.load(std::memory_order_acquire) != Baton::Waiter::waiting) break;
+    }
+    own |= state_.baton.delist(waiter);
+    if (own) {
+      const Turn turn = collect_until(reached, deadline_ns);
+      leave();
+      if (turn != Turn::handed_on) return turn == Turn::reached;
+    } else if (reached()) {
+      return true;
+    } else if (os::now_ns() >= deadline_ns) {
+      return false;
+    }
+  }
+}
+
+bool Turns::wait_for(LedgerEntry& entry, std::int64_t deadline_ns) {
+  if (entry.done()) return true;
+  return wait(
+      &entry, [&] { entry.state.fetch_or(detail::entry_waited, std::memory_order_acq_rel); },
+      [&] { return entry.done(); }, deadline_ns);
+}
+
+bool Turns::wait_for_fewer(std::uint64_t limit, bool or_refusing, std::int64_t deadline_ns) {
+  return wait(
+      &state_.pending,
+      [&] {  // with the lock, so that the one who counts down sees it, or we see what it counted
+        const std::lock_guard lock(state_.mutex);
+        state_.room_wanted.store(true, std::memory_order_relaxed);
+      },
+      [&] {
+        return state_.pending.load(std::memory_order_relaxed) < limit ||
+               (or_refusing && state_.refusing.load(std::memory_order_relaxed));
+      },
+      deadline_ns);
+}
+
+bool Turns::wait_for_room(std::int64_t deadline_ns) {
+  return wait_for_fewer(state_.options.max_pending, true, deadline_ns);
+}
+
+bool Turns::wait_for_drain(std::int64_t deadline_ns) {
+  return wait_for_fewer(1, false, deadline_ns);
+}
+
+void Turns::poll() {
+  if (!state_.guard.same_process()) return;
+  if (!state_.baton.try_take(Baton::Holder::caller)) return;
+  state_.collected.fetch_add(1, std::memory_order_relaxed);
+  collector_.collect();
+  leave();
+}
+
+void Turns::take_urgently() noexcept {
+  if (state_.baton.try_take(Baton::Holder::caller)) return;
+  Baton::Waiter waiter;
+  waiter.urgent = true;
+  state_.baton.enlist(waiter);
+  for (;;) {
+    state_.bell.ring(true);
+    const bool own = state_.baton.try_take(Baton::Holder::caller);
+    if (!own) Baton::sleep(waiter, os::add_ns(os::now_ns(), 1'000'000));
+    if (own || waiter.word.load(std::memory_order_acquire) == Baton::Waiter::handed) {
+      state_.baton.delist(waiter);
+      return;
+    }
+  }
+}
+
+}  // namespace pinion::pool

@@ -1,0 +1,56 @@
+// Whose turn it is to collect: callers that wait, and those who need the baton for a moment.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/cpu.hpp"
+#include "lib/pool/collector.hpp"
+#include "lib/pool/locked.hpp"
+#include "lib/pool/state.hpp"
+#include "lib/pool/takeback.hpp"
+
+namespace pinion::pool {
+
+class Turns {
+ public:
+  Turns(State& state, Collector& collector, TakeBack& takeback) noexcept
+      : state_(state), collector_(collector), takeback_(takeback) {}
+
+  /// Waits until the entry is done or the deadline passes; collects meanwhile, if nobody else does.
+  bool wait_for(LedgerEntry& entry, std::int64_t deadline_ns);
+  /// Waits until fewer than `max_pending` items are pending, or nothing is accepted any more.
+  bool wait_for_room(std::int64_t deadline_ns);
+  /// Waits until nothing is pending; collects meanwhile.
+  bool wait_for_drain(std::int64_t deadline_ns);
+  /// Takes in what has arrived, if nobody else collects.
+  void poll();
+
+  /// Takes the baton from whoever has it, soon. Until `leave`.
+  void take_urgently() noexcept;
+  void leave() noexcept;
+
+ private:
+  bool wait_for_fewer(std::uint64_t limit, bool or_refusing, std::int64_t deadline_ns);
+  enum class Turn { reached, timed_out, handed_on };
+
+  template <class Announce, class Reached>
+  bool wait(const void* subject, Announce&& announce, Reached&& reached, std::int64_t deadline_ns);
+  /// As owner: until reached, out of time, or somebody else must have the baton.
+  template <class Reached>
+  Turn collect_until(Reached&& reached, std::int64_t deadline_ns);
+  template <class Reached>
+  void park(Reached&& reached, std::int64_t deadline_ns);
+  bool relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept;
+  void note_core() noexcept;
+  void look_again() noexcept;
+
+  static constexpr std::int64_t backstop_ns = 1'000'000'000;
+  static constexpr std::int64_t balance_ns = 1'000'000;  // how soon a stuck worker is noticed
+
+  State& state_;
+  Collector& collector_;
+  TakeBack& takeback_;
+};
+
+}  // namespace pinion::pool

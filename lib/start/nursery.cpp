@@ -1,0 +1,135 @@
+#include "lib/start/nursery.hpp"
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/fd_passing.hpp"
+#include "lib/os/pidfd.hpp"
+#include "lib/start/child_process.hpp"
+
+namespace pinion::start {
+
+namespace {
+
+struct Answer {
+  pid_t pid;
+  int error;
+};
+
+/// glibc keeps the thread's id in its thread block; a raw clone has the kernel write the new one
+/// there, as fork() would.
+void* thread_id_address() noexcept {
+  void* address = nullptr;
+#ifdef PR_GET_TID_ADDRESS
+  if (::prctl(PR_GET_TID_ADDRESS, &address) != 0) return nullptr;
+#endif
+  return address;
+}
+
+/// clone(), the old call: clone3 is refused in many containers and by valgrind. Stack and memory
+/// are copied as by fork.
+pid_t clone_sibling(int* pidfd) noexcept {
+  void* tid = thread_id_address();
+  unsigned long flags = CLONE_PARENT | CLONE_PIDFD;
+  if (tid != nullptr) flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+#if defined(__x86_64__)
+  return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, pidfd, tid, 0UL));
+#elif defined(__aarch64__)
+  return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, pidfd, 0UL, tid));
+#else
+#error "pinion runs on x86-64 and aarch64"
+#endif
+}
+
+[[noreturn]] void be_worker(WorkerMain worker_main, const Birth& birth, const BirthFds& fds,
+                            int nursery_socket) {
+  die_with_parent(birth.manager);
+  ::close(nursery_socket);
+  ::_exit(worker_main(birth, fds));
+}
+
+void answer(int socket, pid_t pid, int error, int pidfd) {
+  const Answer a{pid, error};
+  std::array<std::byte, sizeof a> bytes;
+  std::memcpy(bytes.data(), &a, sizeof a);
+  os::send_message(socket, bytes,
+                   pidfd >= 0 ? std::span<const int>(&pidfd, 1) : std::span<const int>());
+}
+
+[[noreturn]] void be_nursery(WorkerMain worker_main, int socket, pid_t manager) {
+  die_with_parent(manager);
+  ::prctl(PR_SET_NAME, "pinion-nursery");
+  discard_inherited_output();
+  reset_signals();
+  block_inherited_descriptors(std::array{socket});
+  Birth birth;
+  std::array<std::byte, sizeof birth> bytes;
+  for (;;) {
+    os::Received order = os::receive_message(socket, bytes, os::never_ns);
+    if (order.bytes != sizeof birth || order.fds.size() != birth_fds) ::_exit(0);
+    std::memcpy(&birth, bytes.data(), sizeof birth);
+    BirthFds fds{};
+    for (unsigned i = 0; i < birth_fds; ++i) fds.fd[i] = order.fds[i].get();
+    int pidfd = -1;
+    const pid_t pid = clone_sibling(&pidfd);
+    if (pid == 0) be_worker(worker_main, birth, fds, socket);
+    const int error = pid < 0 ? errno : 0;
+    answer(socket, pid, error, pid < 0 ? -1 : pidfd);
+    if (pid > 0) ::close(pidfd);
+  }
+}
+
+}  // namespace
+
+Nursery::Nursery(WorkerMain worker_main) {
+  auto [ours, theirs] = os::make_socket_pair();
+  const pid_t manager = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) os::throw_errno("forking the nursery");
+  if (pid_ == 0) {
+    try {
+      be_nursery(worker_main, theirs.get(), manager);
+    } catch (...) {
+      ::_exit(124);  // the manager is gone or its order could not be read
+    }
+  }
+  socket_ = std::move(ours);
+  try {
+    pidfd_ = os::move_high(os::open_pidfd(pid_));
+  } catch (...) {
+    ::kill(pid_, SIGKILL);
+    throw;
+  }
+}
+
+Nursery::~Nursery() {
+  socket_.reset();
+  if (!os::wait_for_exit(pidfd_.get(), os::deadline_ns(1'000'000'000))) {
+    os::send_signal(pidfd_.get(), SIGKILL);
+    (void)os::wait_for_exit(pidfd_.get(), os::deadline_ns(1'000'000'000));
+  }
+  (void)os::reap(pidfd_.get());
+}
+
+Newborn Nursery::make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns) {
+  std::array<std::byte, sizeof birth> bytes;
+  std::memcpy(bytes.data(), &birth, sizeof birth);
+  os::send_message(socket_.get(), bytes, fds.fd);
+  std::array<std::byte, sizeof(Answer)> reply;
+  os::Received received = os::receive_message(socket_.get(), reply, deadline_ns);
+  if (received.bytes != sizeof(Answer)) os::throw_errno(EPIPE, "the nursery has ended");
+  Answer a{};
+  std::memcpy(&a, reply.data(), sizeof a);
+  if (a.pid < 0 || received.fds.empty()) os::throw_errno(a.error, "starting a worker");
+  return {a.pid, os::move_high(std::move(received.fds[0]))};
+}
+
+}  // namespace pinion::start

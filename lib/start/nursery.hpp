@@ -1,0 +1,46 @@
+// The nursery: a small single-threaded process from which every worker is made, the first as well as
+// the respawned, so that no fork ever happens in a busy, threaded program.
+//
+//   manager: service thread ── fork ──► nursery ── clone(CLONE_PARENT) ──► worker
+//        └───────────────────── is the parent of both ─────────────────────┘
+//
+// Workers are the manager's children: it gets their exact status, and their parent-death signal
+// follows the thread that made the nursery.
+#pragma once
+
+#include <optional>
+
+#include "lib/os/fd.hpp"
+#include "lib/start/birth.hpp"
+
+namespace pinion::start {
+
+struct Newborn {
+  pid_t pid = 0;
+  os::Fd pidfd;
+};
+
+class Nursery {
+ public:
+  /// Forks the nursery. Called by: the service thread, which must outlive every worker.
+  /// Throws `std::system_error`.
+  explicit Nursery(WorkerMain worker_main);
+  Nursery(const Nursery&) = delete;
+  Nursery& operator=(const Nursery&) = delete;
+  /// Ends the nursery and reaps it. Workers go on.
+  ~Nursery();
+
+  /// Makes one worker. Throws `std::system_error`, ETIMEDOUT when there is no answer in time.
+  Newborn make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns);
+
+  /// Readable when the nursery has ended.
+  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+ private:
+  pid_t pid_ = 0;
+  os::Fd pidfd_;
+  os::Fd socket_;
+};
+
+}  // namespace pinion::start

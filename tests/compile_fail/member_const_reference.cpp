@@ -1,0 +1,10 @@
+// expect: a reference cannot travel
+#include <pinion/detail/callable_check.hpp>
+
+struct Holder {
+  const int& value;
+  int n;
+};
+
+int f(Holder);
+void check() { pinion::detail::require_callable<decltype(f), Holder>(); }

@@ -1,0 +1,5 @@
+// expect: a std::span or std::string_view cannot travel
+#include <pinion/detail/callable_check.hpp>
+
+int f(std::span<const int>);
+void check() { pinion::detail::require_callable<decltype(f), std::span<const int>>(); }

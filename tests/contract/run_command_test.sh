@@ -1,0 +1,344 @@
+#!/bin/sh
+# The command `pinion`, seen from outside: sh run_command_test.sh PATH-OF-PINION
+# Prints a line for each check, then "N passed, N failed, N skipped"; exit status 1 on failure.
+
+: "${1:?the path of the command pinion is needed}"
+pinion=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+passed=0 failed=0 skipped=0
+# In the environment of processes that are looked for later, so that they are told from others.
+tag=$$-$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
+
+pass() { passed=$((passed + 1)); echo "ok      $1"; }
+fail() {
+  failed=$((failed + 1))
+  echo "FAILED  $1"
+  shift
+  for line; do echo "          $line"; done
+}
+skip() { skipped=$((skipped + 1)); echo "skipped $1: $2"; }
+
+# is NAME EXPECTED FOUND
+is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "expected: $2" "found:    $3"; fi; }
+
+# holds NAME COMMAND...
+holds() {
+  name=$1
+  shift
+  if "$@"; then pass "$name"; else fail "$name" "not true: $*"; fi
+}
+
+# Runs pinion run with the arguments; leaves the files out and err, and the status in $status. Ends
+# it after a minute, which is a failure of every check.
+run() {
+  timeout -k 5 60 "$pinion" run "$@" > out 2> err
+  status=$?
+}
+
+says() { grep -q -e "$2" "$1"; }
+
+# leftovers NAME: the processes that were started with PINION_JOB=$tag-NAME and still are.
+leftovers() {
+  for process in /proc/[0-9]*; do
+    tr '\0' '\n' < "$process/environ" | grep -q "^PINION_JOB=$tag-$1\$" && cat "$process/comm"
+  done 2> /dev/null
+}
+
+# Whether a process of this shell has ended.
+ended() {
+  [ "$(sed 's/.*) //' "/proc/$1/stat" 2> /dev/null | cut -c1)" = Z ] || [ ! -e "/proc/$1" ]
+}
+
+# status_of PID: waits for it, at most 20 s, then kills it.
+status_of() {
+  wait_until ended "$1" || kill -9 "$1"
+  wait "$1"
+}
+
+# Waits until the command given is true, at most 20 s.
+wait_until() {
+  for _ in $(seq 200); do
+    "$@" && return 0
+    sleep 0.1
+  done
+  return 1
+}
+
+# ---- help ----------------------------------------------------------------------------------------
+
+is 'the version is printed' pinion "$("$pinion" --version | cut -d' ' -f1)"
+holds 'help of run fits a screen' [ "$("$pinion" run --help | wc -l)" -le 24 ]
+"$pinion" run --help > out
+holds 'help of run has examples' [ "$(grep -c '^  .*pinion run' out)" -ge 3 ]
+"$pinion" nonsense > out 2> err
+is 'an unknown subcommand is refused' 255 $?
+holds 'an unknown subcommand is named' says err "nonsense"
+"$pinion" topo > out 2> err
+is 'topo works' 0 $?
+for part in 'usable CPUs' placement 'NUMA nodes' I/O; do
+  holds "topo shows: $part" says out "^$part"
+done
+
+# ---- arguments and lines -------------------------------------------------------------------------
+
+run -k echo ::: a 'b  c' "it's" '$HOME' '*' '"' 'a;b' '\x' '' '-n x' '<&>|(){}[]~#!%'
+is 'arguments arrive as they were' "a
+b  c
+it's
+\$HOME
+*
+\"
+a;b
+\\x
+
+-n x
+<&>|(){}[]~#!%" "$(cat out)"
+is 'success is exit status 0' 0 "$status"
+
+printf 'one\ntwo words\nlast' > lines
+run -k -a lines echo
+is 'lines of a file, the last without a newline' 'one
+two words
+last' "$(cat out)"
+run -k echo < lines
+is 'lines of standard input' 'one
+two words
+last' "$(cat out)"
+printf 'echo a\necho "b  c" | tr b d\n\ntrue\n' | timeout 60 "$pinion" run -k > out 2> err
+is 'whole command lines' 'a
+d  c' "$(cat out)"
+printf 'a\nb\0c\0' | timeout 60 "$pinion" run -k -0 echo > out 2> err
+is 'lines that end with NUL' 'a
+b
+c' "$(cat out)"
+run -k echo '{} {.} {/} {//} {/.} {#}' ::: d/e.f.g
+is 'replacement strings' 'd/e.f.g d/e.f e.f.g d e.f 1' "$(cat out)"
+run -k echo ::: a b ::: 1 2
+is 'several sources combine, the last varies fastest' 'a 1
+a 2
+b 1
+b 2' "$(cat out)"
+run -k echo '{2}-{1}' ::: a b ::: 1 2
+is 'sources are addressed by number' '1-a
+2-a
+1-b
+2-b' "$(cat out)"
+run -j3 'echo {%}; sleep 0.05' ::: 1 2 3 4 5 6 7 8 9
+is 'slots are numbered from 1 to the number of jobs at once' '1 2 3 ' "$(sort -u out | tr '\n' ' ')"
+run -j2 ls -d -k {} ::: /
+is 'options after the command are its own' / "$(cat out)"
+(echo a; sleep 1; echo b) | timeout 60 "$pinion" run -j1 'echo {}; date +%s.%N >> times' > out
+is 'a slow stream is read on' 'a
+b' "$(cat out)"
+holds 'a slow stream is not waited for before its first job is run' \
+  [ "$(tr '\n' ' ' < times | awk '{ print ($2 - $1 > 0.5) }')" = 1 ]
+
+# ---- the job's surroundings ----------------------------------------------------------------------
+
+echo 'not for the job' | timeout 60 "$pinion" run 'cat; echo {}' ::: end > out
+is 'standard input of a job is empty' end "$(cat out)"
+run 'read -r pid name state parent group rest < /proc/self/stat; [ $pid = $group ] # {}' ::: 1
+is 'a job has a process group of its own' 0 "$status"
+run 'ls /proc/self/fd | wc -l # {}' ::: 1
+is 'a job inherits standard descriptors only' 4 "$(cat out)"
+run 'yes {} | head -1' ::: 1
+is 'a job has default signal dispositions' '1 0' "$(cat out) $status"
+cpu=$(grep Cpus_allowed_list /proc/self/status | tr -c '0-9\n' ' ' | awk '{ print $1 }')
+run -j2 --places "$cpu" grep Cpus_allowed_list /proc/self/status '#' {} ::: 1 2
+is 'a job is bound to its worker'\''s place' "$cpu $cpu " "$(awk '{ print $2 }' out | tr '\n' ' ')"
+
+# ---- exit status ---------------------------------------------------------------------------------
+
+run 'exit {}' ::: 0 3 0 7 1
+is 'the exit status is the number of failed jobs' 3 "$status"
+seq 100 > lines
+run -a lines 'exit 1;'
+is '100 failed jobs' 100 "$status"
+seq 101 > lines
+run -a lines 'exit 1;'
+is 'more than 100 failed jobs are 101' 101 "$status"
+run 'kill -9 $$ {}' ::: 1
+is 'a job killed by a signal has failed' 1 "$status"
+
+printf 'echo a\nno-such-program x\n/no/such/file\necho b\n' > lines
+run -k --joblog log -a lines
+is 'programs that do not exist fail and the rest run' '2 a b ' "$status $(tr '\n' ' ' < out)"
+is 'a program that does not exist is exit value 127' '0 127 127 0 ' \
+  "$(tail -n +2 log | sort -n | cut -f7 | tr '\n' ' ')"
+holds 'a program that does not exist is named' says err no-such-program
+
+echo 'echo script "$1"' > script
+chmod +x script
+run ./script ::: a
+is 'a script without an interpreter line is run by the shell' 'script a' "$(cat out)"
+
+# ---- job log -------------------------------------------------------------------------------------
+
+run -j1 --joblog log 'printf 12345; echo 123 >&2; {}' ::: 'exit 0' 'exit 3' 'kill -9 $$'
+is 'the head of the log' \
+  'Seq	Host	Starttime	JobRuntime	Send	Receive	Exitval	Signal	Command' "$(head -1 log)"
+run -j1 --joblog log {} ::: 'printf 12345' 'exit 3' 'kill -9 $$'
+is 'the columns of the log' '1 : 0 5 0 0 printf 12345
+2 : 0 0 3 0 exit 3
+3 : 0 0 0 9 kill -9 $$' "$(tail -n +2 log | awk -F'\t' '{ print $1, $2, $5, $6, $7, $8, $9 }')"
+is 'the widths of the log' 3 \
+  "$(tail -n +2 log | cut -f3,4 | grep -c '^[0-9]\{10\}\.[0-9]\{3\}	 *[0-9]*\.[0-9]\{3\}$')"
+run --joblog log 'sleep 0.3;: ' ::: 1
+holds 'the run time is that of the job' \
+  [ "$(tail -1 log | awk '{ print ($4 >= 0.3 && $4 < 5) }')" = 1 ]
+
+# ---- output --------------------------------------------------------------------------------------
+
+run -j4 -k 'sleep 0.{}; echo {}' ::: 4 1 3 2
+is 'outputs in the order of the input' '4 1 3 2 ' "$(tr '\n' ' ' < out)"
+run -j4 'sleep {}; echo {}' ::: 1.5 0.1 0.8
+is 'outputs in the order of completion' '0.1 0.8 1.5 ' "$(tr '\n' ' ' < out)"
+run -j2 'sleep {}; echo {}' ::: 3 0.1 0.2 0.3 0.4 0.5
+is 'no job waits behind a long one' '0.1 0.2 0.3 0.4 0.5 3 ' "$(tr '\n' ' ' < out)"
+run -j8 'for i in 1 2 3 4 5; do echo {}; echo {} >&2; sleep 0.01; done' ::: 1 2 3 4 5 6 7 8 9
+is 'outputs are not mixed' '9 9' "$(uniq out | wc -l) $(uniq err | wc -l)"
+run -j2 -k 'seq {}; seq {} >&2' ::: 300000 5 200000
+(seq 300000; seq 5; seq 200000) > expected
+holds 'large outputs arrive whole' cmp -s out expected
+holds 'large error outputs arrive whole' cmp -s err expected
+: > appended
+timeout 60 "$pinion" run -k 'seq {}' ::: 300000 5 200000 >> appended
+holds 'large outputs are appended to a file' cmp -s appended expected
+TMPDIR=/no/such/folder run -k 'seq {}' ::: 100000 5
+is 'a missing folder for large outputs fails that job only' '1 5' "$status $(tail -1 out)"
+holds 'a missing folder for large outputs is named' says err /no/such/folder
+seq 3000 > lines
+run -a lines -j4 -k 'test {} -gt 1 || sleep 2; echo {}'
+holds 'thousands of jobs wait in order behind a slow one' cmp -s out lines
+run -j1 'sleep 60 > /dev/null 2>&1 & echo $!' ::: 1
+kill "$(cat out)" 2> /dev/null
+is 'a job that leaves a process behind has ended' 0 "$status"
+run -j1 'sleep 60 & echo $!' ::: 1
+kill "$(cat out)" 2> /dev/null
+is 'also where that process holds its output open' 0 "$status"
+
+# ---- bad input -----------------------------------------------------------------------------------
+
+# refused NAME PATTERN ARGUMENTS...: exit status 255, a sentence, and no job was run.
+refused() {
+  name=$1 pattern=$2
+  shift 2
+  rm -f ran
+  run "$@" 'touch ran;: ' ::: 1
+  if [ "$status" = 255 ] && says err "$pattern" && [ ! -e ran ]; then
+    pass "$name"
+  else
+    fail "$name" "exit status $status" "$(cat err)"
+  fi
+}
+refused 'no job at once is refused' '-j 0' -j 0
+refused 'a number of jobs that is none is refused' "not 'x'" -j x
+refused 'too many jobs at once are refused' 65536 -j 99999
+refused 'an unknown option is refused' --unknown --unknown
+refused 'a CPU that does not exist is refused' 4095 --places 4095
+refused 'places that are none are refused' 'places' --places '{nonsense'
+refused 'a log in a missing folder is refused' '/no/such/folder/log' --joblog /no/such/folder/log
+if [ -w /dev/full ]; then
+  refused 'a log on a full disk is refused' 'No space left' --joblog /dev/full
+  timeout 60 "$pinion" run 'echo {}' ::: 1 2 > /dev/full 2> err
+  is 'a full disk under the output is exit status 255' 255 $?
+  holds 'a full disk under the output is said' says err 'No space left'
+else
+  skip 'full disks' 'there is no /dev/full'
+fi
+run -a /no/such/file echo
+is 'a missing file is refused' 255 "$status"
+holds 'a missing file is named' says err /no/such/file
+run -a / echo
+is 'a folder as a file is refused' 255 "$status"
+: > empty
+run -a empty echo
+is 'an empty file gives no job' '0 0' "$status $(wc -c < out)"
+holds 'an empty file is named' says err '^pinion run: empty is empty'
+run echo :::
+is 'no argument gives no job' '0 0' "$status $(wc -c < out)"
+holds 'no argument is said' says err 'no argument after :::'
+printf 'a\nb\0b\nc\n' | timeout 60 "$pinion" run -k echo > out 2> err
+is 'a line with NUL fails and the rest run' '1 a c ' "$? $(tr '\n' ' ' < out)"
+holds 'a line with NUL is named' says err 'line 2 of standard input'
+timeout 60 "$pinion" run echo ::: 1 2 >&- 2> err
+is 'a closed standard output is exit status 255' 255 $?
+holds 'a closed standard output is said' says err 'standard output'
+head -c 300000 /dev/zero | tr '\0' x > long
+run -a long /bin/echo
+is 'an argument that is too long fails' '1 0' "$status $(wc -c < out)"
+holds 'an argument that is too long is said' says err 'too long'
+
+# ---- the end before the end ----------------------------------------------------------------------
+
+mkfifo pipe
+head -1 < pipe > first &
+seq 100000 | timeout 60 "$pinion" run -j2 'echo {}; echo {} >> started' > pipe 2> err
+status=$?
+wait
+is 'a reader that leaves ends the run' 141 "$status"
+holds 'a reader that leaves keeps further jobs from starting' [ "$(wc -l < started)" -lt 50000 ]
+is 'a reader that leaves is no error to be told' '' "$(cat err)"
+
+# interrupted SIGNAL TIMES: runs four jobs, two at once, and sends signals when two run.
+interrupted() {
+  rm -f running.* log
+  PINION_JOB=$tag-$1$2 env --default-signal=INT "$pinion" run -j2 --joblog log \
+    'touch running.{}; sleep {}; echo {}' ::: 3.1 3.2 3.3 3.4 > out 2> err &
+  child=$!
+  wait_until [ -e running.3.1 ] && wait_until [ -e running.3.2 ]
+  begun=$(date +%s)
+  for _ in $(seq "$2"); do
+    kill -s "$1" "$child"
+    sleep 0.3
+  done
+  status_of "$child"
+  status=$?
+  lasted=$(($(date +%s) - begun))
+}
+if env --default-signal=INT true 2> /dev/null; then
+  for signal in INT TERM; do
+    interrupted "$signal" 1
+    is "$signal once: running jobs finish" '255 3.1 3.2 ' "$status $(tr '\n' ' ' < out)"
+    is "$signal once: what has run is in the log" 3 "$(wc -l < log)"
+    holds "$signal once: what was not run is said" says err '2 jobs were not run'
+    interrupted "$signal" 2
+    is "$signal twice: running jobs are killed" '255 9 9 ' \
+      "$status $(tail -n +2 log | cut -f8 | tr '\n' ' ')"
+    holds "$signal twice: at once" [ "$lasted" -lt 3 ]
+    is "$signal twice: nothing is left running" '' "$(leftovers "${signal}2")"
+  done
+else
+  skip 'signals' 'env cannot set their dispositions'
+fi
+
+mkfifo input
+"$pinion" run -j1 'touch begun; echo {}' < input > out 2> err &
+child=$!
+exec 3> input
+echo line >&3
+wait_until [ -e begun ]
+kill -TERM "$child"
+status_of "$child"
+is 'a stream that is still open does not hold an interrupted run' '255 line' "$? $(cat out)"
+exec 3>&-
+
+PINION_JOB=$tag-killed "$pinion" run -j2 'touch killed.{}; sleep 30; echo {}' ::: 1 2 > out 2> err &
+child=$!
+wait_until [ -e killed.1 ] && wait_until [ -e killed.2 ]
+kill -9 "$child"
+status_of "$child" 2> /dev/null
+nothing_left() { [ -z "$(leftovers "$1")" ]; }
+wait_until nothing_left killed
+is 'a command that is killed leaves nothing behind' '' "$(leftovers killed)"
+
+PINION_JOB=$tag-worker timeout 60 "$pinion" run -j1 -k --joblog log \
+  'test {} = 2 && kill -9 $PPID && sleep 100; echo {}' ::: 1 2 3 > out 2> err
+is 'a worker that is killed costs its job only' '1 1 3 ' "$? $(tr '\n' ' ' < out)"
+is 'a worker that is killed leaves no job behind' '' "$(leftovers worker)"
+holds 'a job that was lost is named' says err 'job 2'
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

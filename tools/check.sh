@@ -1,0 +1,124 @@
+#!/bin/sh
+# Installs what is missing, builds, and runs every test.
+set -eu
+
+usage() {
+  echo "usage: sh tools/check.sh [--full]"
+  echo "  --full  adds the poll I/O backend, clang, the sanitizers, the other ring, and the"
+  echo "          performance bounds"
+  echo "Closes with a line \"N passed, N failed, N skipped\"; the exit status is 1 if any failed."
+}
+
+full=no
+case ${1-} in
+  '') ;;
+  --full) full=yes ;;
+  -h | --help) usage && exit 0 ;;
+  *) usage >&2 && exit 2 ;;
+esac
+
+cd "$(dirname "$0")/.."
+export LC_ALL=C
+. tools/packages.sh
+
+needs=$packages_to_build$packages_to_test
+[ $full = no ] || needs=$needs$packages_to_test_fully$packages_to_measure
+install_packages "$needs"
+
+passed=0
+failed=0
+skipped=0
+
+# count FILE: adds its last line "... N passed, N failed, N skipped" to the totals.
+count() {
+  number='\([0-9]*\)'
+  counts=$(sed -n "s/.*: $number passed, $number failed, $number skipped\$/\1 \2 \3/p" "$1" |
+    tail -n 1)
+  # shellcheck disable=SC2086 # three words
+  set -- ${counts:-0 1 0}
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+  skipped=$((skipped + $3))
+}
+
+skip() {
+  echo "skipped: $1"
+  skipped=$((skipped + 1))
+}
+
+# build FOLDER OPTION...: false, and a failure counted, where it does not build.
+build() {
+  echo
+  echo "=== building $1"
+  if build_folder "$@" >"$1.log" 2>&1; then
+    rm "$1.log"
+    return 0
+  fi
+  tail -n 60 "$1.log"
+  echo "failed: building $1"
+  failed=$((failed + 1))
+  return 1
+}
+
+# run_tests FOLDER WHAT ENVIRONMENT [OPTION...]: runs the tests of a build, counts them, and shows
+# what failed. ENVIRONMENT is words "NAME=value".
+run_tests() {
+  folder=$1
+  environment=$3
+  echo "=== tests: $2"
+  shift 3
+  rm -f "$folder/meson-logs/testlog.json"
+  # shellcheck disable=SC2086 # words on purpose
+  env $environment meson test -C "$folder" --no-rebuild "$@" </dev/null >"$folder/tests.log" 2>&1 ||
+    true
+  python3 tools/count_tests.py "$folder" >"$folder/counts.log" || true
+  cat "$folder/counts.log"
+  count "$folder/counts.log"
+}
+
+# debug FOLDER OPTION...: builds all that has tests, with assertions and symbols.
+debug() {
+  build "$@" --buildtype=debugoptimized -Dtests=enabled -Dcommand=enabled -Dperf=disabled
+}
+
+if debug build-check -Dwerror=true; then
+  run_tests build-check "gcc" ""
+  [ $full = no ] || run_tests build-check "gcc, poll for I/O" "PINION_IO=poll"
+fi
+
+more_builds() {
+  if debug build-boost -Dring=boost; then
+    run_tests build-boost "the ring of Boost" ""
+  fi
+  if debug build-address -Db_sanitize=address,undefined -Db_lundef=false; then
+    run_tests build-address "address and undefined behaviour sanitizers" \
+      "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" --timeout-multiplier 3
+  fi
+  if debug build-thread -Db_sanitize=thread -Db_lundef=false; then
+    run_tests build-thread "thread sanitizer" "" --suite threads --timeout-multiplier 5
+  fi
+  clang=$(command -v clang++-16 || command -v clang++ || true)
+  if [ -z "$clang" ]; then
+    skip "the build by clang: neither clang++-16 nor clang++ is installed"
+    return
+  fi
+  export CXX="$clang" CC="${clang%++*}${clang##*++}"
+  if debug build-clang -Dwerror=true; then
+    run_tests build-clang "clang" ""
+  fi
+  unset CXX CC
+}
+
+if [ $full = yes ]; then
+  more_builds
+  echo
+  echo "=== performance bounds"
+  sh tools/perf.sh --check >build-perf.log 2>&1 || true
+  cat build-perf.log
+  count build-perf.log
+  rm build-perf.log
+fi
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -1,0 +1,41 @@
+#include "capture.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "spill.hpp"
+
+namespace pinion::command {
+
+void Capture::open_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    throw std::system_error(errno, std::generic_category(), "cannot make a pipe for its output");
+  }
+  read_end_.reset(ends[0]);
+  write_end_.reset(ends[1]);
+  // Only this end: the mode of the other one is the job's to choose.
+  ::fcntl(read_end_.get(), F_SETFL, O_RDONLY | O_NONBLOCK);
+}
+
+bool Capture::read() {
+  // Shared by all jobs of this worker: nothing stays in it over an await.
+  static thread_local std::array<char, 65536> block;
+  const ssize_t count = ::read(read_end_.get(), block.data(), block.size());
+  if (count <= 0) return false;
+  text_.append(block.data(), static_cast<std::size_t>(count));
+  return true;
+}
+
+std::string Capture::take_text() noexcept { return std::exchange(text_, {}); }
+
+void Capture::open_file() {
+  if (!file_) file_ = make_spill_file();
+}
+
+}  // namespace pinion::command

@@ -1,0 +1,166 @@
+#include "command_template.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "shell_words.hpp"
+
+namespace pinion::command {
+namespace {
+
+std::string base_name(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+std::string without_extension(const std::string& path) {
+  const std::size_t dot = path.rfind('.');
+  if (dot == std::string::npos || path.find('/', dot) != std::string::npos) return path;
+  return path.substr(0, dot);
+}
+
+// As dirname(1): no trailing slashes, "." where there is no directory.
+std::string directory_name(std::string path) {
+  const auto strip_slashes = [&path] {
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+  };
+  strip_slashes();
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  path.resize(std::max<std::size_t>(slash, 1));
+  strip_slashes();
+  return path;
+}
+
+}  // namespace
+
+CommandTemplate::CommandTemplate(std::span<const std::string> words) {
+  std::string text;
+  for (const std::string& word : words) (text += text.empty() ? "" : " ") += word;
+  if (words.empty()) text = "{}";
+
+  bool replaces = false;
+  std::string literal;
+  const auto flush = [&] {
+    if (!literal.empty()) pieces_.push_back({.part = Part::text, .text = std::move(literal)});
+    literal.clear();
+  };
+  bool in_first_word = true;
+  for (std::size_t at = 0; at < text.size();) {
+    Piece piece;
+    std::size_t length = 0;
+    if (text[at] == '{' && parse_replacement(std::string_view(text).substr(at), piece, length)) {
+      flush();
+      pieces_.push_back(std::move(piece));
+      replaces = true;
+      if (in_first_word) quotes_ = false;
+      at += length;
+      continue;
+    }
+    const char c = text[at++];
+    // "NAME={} command": an assignment, whose value is an argument like others.
+    if (c == ' ' || c == '\t' || c == '\n' || c == '=') in_first_word = false;
+    literal += c;
+  }
+  if (!replaces) {
+    literal += ' ';
+    flush();
+    pieces_.push_back({.part = Part::argument});
+  }
+  flush();
+}
+
+bool CommandTemplate::parse_replacement(std::string_view text, Piece& piece, std::size_t& length) {
+  const std::size_t close = text.find('}');
+  if (close == std::string_view::npos) return false;
+  std::string_view inside = text.substr(1, close - 1);
+  length = close + 1;
+  if (inside == "#" || inside == "%") {
+    piece.part = inside == "#" ? Part::sequence : Part::slot;
+    return true;
+  }
+  const auto [end, error] =
+      std::from_chars(inside.data(), inside.data() + inside.size(), piece.source);
+  if (error == std::errc::result_out_of_range) return false;
+  if (error == std::errc{}) inside.remove_prefix(static_cast<std::size_t>(end - inside.data()));
+  static constexpr struct {
+    std::string_view suffix;
+    Part part;
+  } parts[] = {{"", Part::argument},
+               {".", Part::stem},
+               {"/", Part::base},
+               {"//", Part::directory},
+               {"/.", Part::base_stem}};
+  for (const auto& candidate : parts) {
+    if (inside != candidate.suffix) continue;
+    piece.part = candidate.part;
+    return true;
+  }
+  return false;
+}
+
+std::string CommandTemplate::transform(Part part, const std::string& argument) {
+  switch (part) {
+    case Part::stem:
+      return without_extension(argument);
+    case Part::base:
+      return base_name(argument);
+    case Part::directory:
+      return directory_name(argument);
+    case Part::base_stem:
+      return without_extension(base_name(argument));
+    default:
+      return argument;
+  }
+}
+
+void CommandTemplate::append_argument(std::string& line, const Piece& piece,
+                                      const std::string& argument) const {
+  const bool plain = piece.part == Part::argument;
+  const std::string changed = plain ? std::string() : transform(piece.part, argument);
+  const std::string& value = plain ? argument : changed;
+  if (quotes_) {
+    append_quoted(line, value);
+  } else {
+    line += value;
+  }
+}
+
+std::string CommandTemplate::expand(const Substitution& job) const {
+  const auto count = static_cast<int>(job.arguments.size());
+  std::string line;
+  for (const Piece& piece : pieces_) {
+    switch (piece.part) {
+      case Part::text:
+        line += piece.text;
+        continue;
+      case Part::sequence:
+        line += std::to_string(job.sequence);
+        continue;
+      case Part::slot:
+        line += std::to_string(job.slot);
+        continue;
+      default:
+        break;
+    }
+    if (piece.source == 0) {
+      for (int i = 0; i < count; ++i) {
+        if (i > 0) line += ' ';
+        append_argument(line, piece, job.arguments[static_cast<std::size_t>(i)]);
+      }
+      continue;
+    }
+    // A source that does not exist is nothing, as with GNU parallel.
+    const int index = piece.source > 0 ? piece.source - 1 : count + piece.source;
+    if (index < 0 || index >= count) continue;
+    append_argument(line, piece, job.arguments[static_cast<std::size_t>(index)]);
+  }
+  return line;
+}
+
+bool CommandTemplate::uses_slot() const noexcept {
+  return std::any_of(pieces_.begin(), pieces_.end(),
+                     [](const Piece& piece) { return piece.part == Part::slot; });
+}
+
+}  // namespace pinion::command

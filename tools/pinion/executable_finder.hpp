@@ -1,0 +1,35 @@
+// Finds executables as a shell would, and remembers them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace pinion::command {
+
+class ExecutableFinder {
+ public:
+  /// `search_path` as in the variable PATH. Empty: only words with a slash are found.
+  explicit ExecutableFinder(std::string search_path) : search_path_(std::move(search_path)) {}
+
+  /// The file that `word` starts; empty where there is none. The reference is good until the next
+  /// call.
+  [[nodiscard]] const std::string& find(const std::string& word);
+
+  /// What to execute for `line`: its own words where no shell is needed, else `/bin/sh -c line`.
+  /// The first word stays as written, since programs see it: it is looked up again when it is
+  /// started.
+  [[nodiscard]] std::vector<std::string> arguments_for(const std::string& line);
+
+ private:
+  [[nodiscard]] std::string look_up(const std::string& word) const;
+
+  // Bounds the memory of a run whose every line starts with another word.
+  static constexpr std::size_t remembered_max = 1024;
+
+  std::string search_path_;
+  std::unordered_map<std::string, std::string> found_;
+};
+
+}  // namespace pinion::command

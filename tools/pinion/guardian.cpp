@@ -1,0 +1,49 @@
+#include "guardian.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace pinion::command {
+namespace {
+
+// Not in the terminal's foreground group, and not one to keep files open that others wait for.
+void leave_everything(int kept) noexcept {
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR);
+  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  ::dup2(kept, 3);
+  constexpr unsigned first = 4;
+  if (::syscall(SYS_close_range, first, ~0u, 0) == 0) return;
+  for (int fd = first; fd < 1024; ++fd) ::close(fd);
+}
+
+[[noreturn]] void guard(JobBoard& board, int end_of_life) noexcept {
+  leave_everything(end_of_life);
+  char nothing = 0;
+  while (::read(3, &nothing, 1) < 0 && errno == EINTR) {
+  }
+  // A worker that is about to die may put one more on the board.
+  for (int round = 0; round < 10; ++round) {
+    board.request(JobBoard::Stop::kill);
+    ::poll(nullptr, 0, 10);
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+Guardian::Guardian(JobBoard& board) noexcept {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return;
+  Descriptor end_of_life(ends[0]);
+  life_.reset(ends[1]);
+  if (::fork() == 0) guard(board, end_of_life.get());
+}
+
+}  // namespace pinion::command

@@ -1,0 +1,264 @@
+#include "job.hpp"
+
+#include <pinion/io.hpp>
+#include <pinion/process.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <system_error>
+
+#include "capture.hpp"
+
+namespace pinion::command {
+namespace {
+
+struct Surroundings {
+  JobBoard* board = nullptr;
+  SpillAddress spill_address{};
+};
+
+// Set once, before the workers are forked, which inherit it.
+Surroundings surroundings;
+
+double seconds(clockid_t clock) noexcept {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+/// The process of one job; kills its group where the job does not end by itself.
+class JobProcess {
+ public:
+  JobProcess(io::Process process, std::uint32_t place)
+      : process_(std::move(process)), place_(place) {
+    if (!surroundings.board->publish(place_, process_.pid())) process_.kill_group(SIGKILL);
+  }
+  JobProcess(const JobProcess&) = delete;
+  JobProcess& operator=(const JobProcess&) = delete;
+  ~JobProcess() {
+    surroundings.board->clear(place_);
+    if (!process_.exit()) ::kill(-process_.pid(), SIGKILL);
+  }
+
+  /// Takes the group off the board: its leader is about to be reaped.
+  io::Process& leave_board() noexcept {
+    surroundings.board->clear(place_);
+    return process_;
+  }
+  [[nodiscard]] int pidfd() const noexcept { return process_.pidfd(); }
+
+ private:
+  io::Process process_;
+  std::uint32_t place_;
+};
+
+/// Both pipes and the process's end, behind one descriptor to wait for. The end of a stream is none
+/// of the events, since this side holds its writing end, too: one wake-up fewer a job, and it is
+/// the process's end that counts.
+class Events {
+ public:
+  enum Source : std::uint32_t { out, err, ended };
+
+  Events() : set_(::epoll_create1(EPOLL_CLOEXEC)) {
+    if (!set_) throw std::system_error(errno, std::generic_category(), "cannot watch it");
+  }
+  void add(int fd, Source source) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u32 = source;
+    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      throw std::system_error(errno, std::generic_category(), "cannot watch it");
+    }
+  }
+  [[nodiscard]] int descriptor() const noexcept { return set_.get(); }
+  /// Which sources are ready, as bits.
+  [[nodiscard]] unsigned ready() const noexcept {
+    std::array<epoll_event, 3> events{};
+    const int count = ::epoll_wait(set_.get(), events.data(), 3, 0);
+    unsigned bits = 0;
+    for (int i = 0; i < count; ++i) bits |= 1u << events[static_cast<std::size_t>(i)].data.u32;
+    return bits;
+  }
+
+ private:
+  Descriptor set_;
+};
+
+constexpr bool has(unsigned bits, Events::Source source) { return ((bits >> source) & 1u) != 0; }
+
+Task<void> write_to_file(Capture& capture) {
+  capture.open_file();
+  while (!capture.text().empty()) {
+    const auto text = std::as_bytes(std::span(capture.text()));
+    const std::size_t count = co_await io::write(capture.file(), text, capture.file_bytes());
+    capture.note_written(count);
+  }
+}
+
+// Keeps what both captures hold in memory under the limit.
+Task<void> bound_memory(Capture& out, Capture& err) {
+  while (out.text().size() + err.text().size() > Capture::memory_bytes_max) {
+    co_await write_to_file(out.text().size() >= err.text().size() ? out : err);
+  }
+}
+
+// Gives the file, if any, to the command, and says in `handed_over` how much of it counts.
+Task<void> hand_over(Capture& capture, SpillNote note, std::uint64_t& handed_over) {
+  if (capture.file_bytes() == 0) co_return;
+  const int connection = spill_connection(surroundings.spill_address);
+  while (true) {
+    const int code = send_spill(connection, note, capture.file());
+    if (code == 0) break;
+    if (code != EAGAIN) {
+      throw std::system_error(code, std::generic_category(), "cannot hand its output over");
+    }
+    co_await io::poll(connection, POLLOUT);
+  }
+  handed_over = capture.file_bytes();
+}
+
+io::SpawnRequest request_for(const JobSpec& spec, const Capture& out, const Capture& err) {
+  io::SpawnRequest request;
+  request.argv = spec.argv;
+  request.stdout_fd = out.write_end();
+  request.stderr_fd = err.write_end();
+  request.process_group = true;
+  return request;
+}
+
+// A text file that is marked executable and names no interpreter is the shell's, as in any shell.
+// The words hold no metacharacter: with one, the shell would have been chosen at first.
+std::vector<std::string> by_shell(const std::vector<std::string>& argv) {
+  std::string line;
+  for (const std::string& word : argv) (line += line.empty() ? "" : " ") += word;
+  return {"/bin/sh", "-c", std::move(line)};
+}
+
+Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
+  bool is_text = false;
+  try {
+    io::SpawnRequest request = request_for(spec, out, err);
+    io::Process process = co_await io::spawn_process(std::move(request));
+    co_return process;
+  } catch (const std::system_error& error) {
+    if (error.code().value() != ENOEXEC) throw;
+    is_text = true;
+  }
+  if (is_text) spec.argv = by_shell(spec.argv);
+  io::SpawnRequest request = request_for(spec, out, err);
+  io::Process process = co_await io::spawn_process(std::move(request));
+  co_return process;
+}
+
+// What a shell would answer for a program that cannot be started.
+int exit_value_of(int error_code) noexcept {
+  switch (error_code) {
+    case ENOENT:
+    case ENOTDIR:
+      return 127;
+    case EAGAIN:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+      return 255;
+    default:
+      return 126;
+  }
+}
+
+Task<void> listen(JobProcess& process, Capture& out, Capture& err) {
+  Events events;
+  events.add(out.read_end(), Events::out);
+  events.add(err.read_end(), Events::err);
+  events.add(process.pidfd(), Events::ended);
+  for (bool ended = false; !ended;) {
+    co_await io::poll(events.descriptor(), POLLIN);
+    const unsigned ready = events.ready();
+    ended = has(ready, Events::ended);
+    if (has(ready, Events::out)) out.read();
+    if (has(ready, Events::err)) err.read();
+    co_await bound_memory(out, err);
+  }
+  // What the pipes hold now was written before the end. Others that still have them open are not
+  // waited for: a job that leaves a daemon behind has ended.
+  while (out.read() || err.read()) co_await bound_memory(out, err);
+}
+
+void note_end(JobResult& result, const io::ProcessExit& exit) {
+  switch (exit.how) {
+    case io::ProcessExit::How::exited:
+      result.exit_value = exit.code;
+      break;
+    case io::ProcessExit::How::signaled:
+      result.signal = exit.signal;
+      break;
+    case io::ProcessExit::How::unknown:
+      result.exit_value = 255;
+      result.error = "its exit status was taken by somebody else";
+      break;
+  }
+}
+
+Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& err) {
+  JobProcess process(co_await start(spec, out, err), spec.place);
+  result.started = true;
+  co_await listen(process, out, err);
+  result.run_time = seconds(CLOCK_MONOTONIC) - result.run_time;
+  const io::ProcessExit exit = co_await io::wait_process(process.leave_board());
+  note_end(result, exit);
+}
+
+void note_error(JobResult& result, const std::system_error& error) {
+  result.error = error.what();
+  if (!result.started) {
+    result.exit_value = exit_value_of(error.code().value());
+    result.run_time = 0;
+  } else if (result.exit_value == 0 && result.signal == 0) {
+    result.exit_value = 255;  // it may have succeeded, but its output is lost
+  }
+}
+
+}  // namespace
+
+void prepare_jobs(JobBoard& board, const SpillAddress& address) {
+  surroundings = {.board = &board, .spill_address = address};
+}
+
+Task<JobResult> run_job(JobSpec spec) {
+  JobResult result;
+  if (!surroundings.board->claim(spec.place) || surroundings.board->stop() != JobBoard::Stop::no) {
+    result.withdrawn = true;
+    co_return result;
+  }
+  Capture out, err;
+  result.start_time = seconds(CLOCK_REALTIME);
+  result.run_time = seconds(CLOCK_MONOTONIC);
+  try {
+    out.open_pipe();
+    err.open_pipe();
+    co_await run_process(spec, result, out, err);
+  } catch (const std::system_error& error) {
+    note_error(result, error);
+  }
+  try {  // what it printed before an error is not lost with it
+    co_await hand_over(out, SpillNote{spec.sequence, Stream::out}, result.out_spilled);
+    co_await hand_over(err, SpillNote{spec.sequence, Stream::err}, result.err_spilled);
+  } catch (const std::system_error& error) {
+    note_error(result, error);
+  }
+  result.out = out.take_text();
+  result.err = err.take_text();
+  co_return result;
+}
+
+}  // namespace pinion::command

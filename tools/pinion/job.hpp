@@ -1,0 +1,45 @@
+// One job: a process that a coroutine in a pinned worker starts, listens to and reaps.
+#pragma once
+
+#include <pinion/task.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "job_board.hpp"
+#include "spill.hpp"
+
+namespace pinion::command {
+
+/// What a worker needs to know of a job.
+struct JobSpec {
+  std::uint64_t sequence = 0;
+  std::uint32_t place = 0;          ///< on the board
+  std::vector<std::string> argv{};  ///< program and arguments
+};
+
+/// How a job went.
+struct JobResult {
+  bool started = false;    ///< false: the run was stopped before, or it could not be started
+  bool withdrawn = false;  ///< not begun: the run was stopped, or the job was taken back
+  int exit_value = 0;
+  int signal = 0;
+  double start_time = 0;  ///< seconds since 1970
+  double run_time = 0;    ///< seconds
+  std::string out{};      ///< standard output, or what follows the part that is in a file
+  std::string err{};
+  std::uint64_t out_spilled = 0;  ///< bytes in a file that was handed over; 0: there is none
+  std::uint64_t err_spilled = 0;
+  std::string error{};  ///< what went wrong besides the job's own failure, as a sentence's end
+};
+
+/// Tells the workers, which are forked later, about the board and the place for large outputs.
+/// Both must outlive them. Called by: the command, before it makes the pool.
+void prepare_jobs(JobBoard& board, const SpillAddress& address);
+
+/// Runs the job to its end. Output of processes that outlive the job's own is not waited for. When
+/// cancelled or destroyed, it kills the job's process group.
+Task<JobResult> run_job(JobSpec spec);
+
+}  // namespace pinion::command

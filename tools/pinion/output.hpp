@@ -1,0 +1,57 @@
+// Prints what jobs have printed: each job's output whole, in order of completion or of input.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "descriptor.hpp"
+
+namespace pinion::command {
+
+/// One stream of a finished job: first the file's part, then the text.
+struct StreamOutput {
+  Descriptor file{};
+  std::uint64_t file_bytes = 0;
+  std::string text{};
+};
+
+struct JobOutput {
+  StreamOutput out{};
+  StreamOutput err{};
+};
+
+class Output {
+ public:
+  enum class Order { completion, input };
+
+  explicit Output(Order order) noexcept : order_(order) {}
+
+  /// Prints, or holds until all jobs before it were added. Sequence numbers begin at 1 and none is
+  /// left out. Throws WriteError; from then on everything is discarded.
+  void add(std::uint64_t sequence, JobOutput&& output);
+  /// Prints what was gathered to save system calls. Throws WriteError.
+  void flush();
+
+  /// What is held because a job before it has not ended.
+  [[nodiscard]] std::size_t held_jobs() const noexcept { return held_.size(); }
+  [[nodiscard]] std::size_t held_bytes() const noexcept { return held_bytes_; }
+  [[nodiscard]] std::size_t held_files() const noexcept { return held_files_; }
+
+ private:
+  void print(JobOutput& output);
+  void print_stream(int fd, StreamOutput& stream, std::string& pending);
+  void write(int fd, std::string& pending);
+  [[noreturn]] void fail(int fd, int code);
+
+  Order order_;
+  bool discarding_ = false;
+  std::uint64_t next_ = 1;
+  std::string pending_out_;
+  std::map<std::uint64_t, JobOutput> held_;
+  std::size_t held_bytes_ = 0;
+  std::size_t held_files_ = 0;
+};
+
+}  // namespace pinion::command

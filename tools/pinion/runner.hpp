@@ -1,0 +1,133 @@
+// One run: reads arguments, keeps the pool's workers busy with jobs, and prints what they printed.
+#pragma once
+
+#include <pinion/pool.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "command_template.hpp"
+#include "executable_finder.hpp"
+#include "guardian.hpp"
+#include "input_source.hpp"
+#include "interrupts.hpp"
+#include "job.hpp"
+#include "job_board.hpp"
+#include "job_log.hpp"
+#include "options.hpp"
+#include "output.hpp"
+#include "progress_bar.hpp"
+#include "spill.hpp"
+#include "wakeup.hpp"
+
+namespace pinion::command {
+
+/// How many workers to make and how many jobs each runs at once.
+struct Division {
+  unsigned workers = 1;
+  unsigned jobs_each = 1;
+  unsigned jobs = 1;  ///< at once, in all: at most workers * jobs_each
+};
+
+/// All of it runs in one thread, which waits in one place (`wait`). Memory is bounded by the number
+/// of jobs at once and the limits below, however many jobs there are.
+class Runner {
+ public:
+  /// Makes the pool. Throws what `Pool` throws.
+  Runner(const RunOptions& options, const Division& division, std::unique_ptr<InputSource> source,
+         std::optional<JobLog> log);
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+  /// Kills what still runs, which is nothing unless `run` has thrown.
+  ~Runner();
+
+  /// Returns the exit status.
+  int run();
+  /// Whether the reader of standard output has gone, and nothing worse has happened.
+  [[nodiscard]] bool output_was_closed() const noexcept { return output_closed_ && !failed_run_; }
+
+ private:
+  struct Running {
+    std::uint64_t sequence = 0;
+    std::string line{};
+    std::optional<AsyncResult<JobResult>> result{};
+    std::chrono::steady_clock::time_point submitted{};
+    unsigned moves = 0;  // how often it was taken back before
+    bool moved = false;  // taken back and submitted anew, for another place
+  };
+  using Clock = std::chrono::steady_clock;
+
+  void submit_jobs();
+  bool submit_next();
+  void submit(std::uint64_t sequence, std::string line, unsigned moves = 0);
+  [[nodiscard]] bool may_submit() const;
+  /// How many jobs have begun and not been collected.
+  [[nodiscard]] unsigned begun() const;
+  void move_stuck_jobs();
+  void wait();
+  void collect();
+  void finish_job(std::uint32_t place);
+  [[nodiscard]] JobResult result_of(Running& job, std::uint32_t place);
+  void record(std::uint64_t sequence, const std::string& line, JobResult&& result);
+  [[nodiscard]] JobOutput output_of(std::uint64_t sequence, const std::string& line,
+                                    JobResult& result);
+
+  void heed_interrupts();
+  void stop_starting();
+  void fail_run(const std::string& sentence);
+  void say(const std::string& sentence);
+  template <class Action>
+  void guard_writes(Action&& action);
+  void draw_bar(bool now = false);
+  void report_unrun();
+  [[nodiscard]] int exit_status() const;
+
+  CommandTemplate template_;
+  ExecutableFinder finder_;
+  std::unique_ptr<InputSource> source_;
+  std::optional<JobLog> log_;
+  Output output_;
+  ProgressBar bar_;
+  std::optional<std::uint64_t> total_;
+
+  Wakeup wakeup_;
+  JobBoard board_;
+  Guardian guardian_;
+  SpillReceiver spills_;
+  Completions completions_;
+  Pool pool_;
+  Interrupts interrupts_;
+
+  // Jobs that are submitted beyond those that run at once, so that a worker goes on with the next
+  // one without waiting for this thread.
+  unsigned jobs_;
+  unsigned ahead_;
+  bool may_move_;                 // there is another worker to move a job to
+  unsigned submitted_ = 0;        // and not ended, nor moved
+  std::vector<Running> running_;  // by place
+  std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> free_places_;
+  std::vector<std::uint32_t> finished_;  // scratch of `collect`
+  std::vector<std::string> arguments_;   // scratch of `submit_next`
+  std::uint64_t sequence_ = 0;           // of the job read last
+  std::uint64_t done_ = 0;
+  std::uint64_t failed_ = 0;
+  std::uint64_t withdrawn_ = 0;
+  std::string first_unrun_;
+  bool input_pending_ = false;
+  bool input_ended_ = false;
+  bool stopped_ = false;     // no further job is started
+  bool failed_run_ = false;  // the exit status is 255
+  bool output_closed_ = false;
+  // Until a job that waits in a worker is looked at again; negative: not at all.
+  std::chrono::milliseconds look_again_{-1};
+  int interrupts_heeded_ = 0;
+  Clock::time_point killed_at_{};
+};
+
+}  // namespace pinion::command

@@ -1,0 +1,23 @@
+// Makes pools: the one place that knows both the manager's side and the workers'.
+
+#include <pinion/detail/pool_core.hpp>
+#include <pinion/errors.hpp>
+
+#include "lib/pool/core.hpp"
+#include "lib/start/host_threads.hpp"
+#include "workers/worker.hpp"
+#include "workers/worker_main.hpp"
+
+namespace pinion::detail {
+
+PoolCore* make_pool(PoolOptions options) {
+  if (workers::Worker::current() != nullptr) {
+    throw StartError(
+        "a pool cannot be made in a worker: it is bound to its core, and its own pool's other "
+        "workers need theirs; make all pools in the main program");
+  }
+  start::require_no_other_threads();
+  return &pool::Core::make(std::move(options), &workers::worker_main);
+}
+
+}  // namespace pinion::detail

@@ -1,0 +1,414 @@
+#include "workers/worker.hpp"
+
+#include <cxxabi.h>
+#include <pinion/errors.hpp>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "lib/os/clock.hpp"
+#include "lib/os/cpu.hpp"
+#include "lib/pool/remote_exception.hpp"
+#include "workers/coroutine_item.hpp"
+#include "workers/coroutine_tasks.hpp"
+
+namespace pinion::workers {
+
+namespace {
+
+Worker* the_worker = nullptr;
+
+}  // namespace
+
+Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
+    : channel_(channel),
+      identity_(std::move(identity)),
+      code_(channel.modules),
+      space_(channel.own_segment.begin(), shm::WorkerLayout::results, *channel.manager_line),
+      loop_(static_cast<IoBackend>(birth.io)),
+      coroutines_(std::make_unique<CoroutineTasks>(*this)),
+      child_concurrency_(birth.child_concurrency),
+      idle_(static_cast<Idle>(birth.idle)),
+      crowded_(birth.crowded != 0),
+      spin_ns_(birth.spin_ns) {
+  loop_.set_wake_fd(channel_.own_eventfd);
+  the_worker = this;
+}
+
+Worker::~Worker() { the_worker = nullptr; }
+
+Worker* Worker::current() noexcept {
+  return the_worker != nullptr && the_worker->guard_.same_process() ? the_worker : nullptr;
+}
+
+std::uint64_t Worker::CodeView::to_token(const void*) {
+  throw EncodingError("a function pointer cannot come back from a worker as a result");
+}
+
+void Worker::initialize(const start::Birth& birth) {
+  if (birth.has_initializer == 0) return;
+  ring::TaskMessage message{};
+  message.count = 1;
+  message.payload.block = {birth.initializer_offset, birth.initializer_bytes};
+  PlainFrame frame(*this, message, 0);
+  const auto bytes = arguments_of(message);
+  frame.arguments = bytes.data();
+  frame.argument_bytes = bytes.size();
+  frame.code = &code_;
+  const auto token = start::CodeToken::unpack(birth.initializer_code);
+  reinterpret_cast<detail::Thunk>(code_.from_token(token.packed()))(frame);
+}
+
+void Worker::say_ready() {
+  ring::ResultMessage message{};
+  message.flight = ring::no_flight;
+  message.kind = ring::ResultKind::ready;
+  message.payload.words[0] = channel_.fencing == ring::Fencing::asymmetric ? 1 : 0;
+  channel_.results.push(message);
+  channel_.manager_bell.ring();
+  os::ring_eventfd(channel_.manager_eventfd);  // nobody may be collecting
+}
+
+void Worker::say_failed(std::span<const std::byte> error) noexcept {
+  ring::ResultMessage message{};
+  message.flight = ring::no_flight;
+  message.kind = ring::ResultKind::start_failed;
+  if (const auto offset = space_.take(error.size())) {
+    std::memcpy(space_.at(*offset), error.data(), error.size());
+    message.payload.block = {*offset, error.size()};
+  }
+  channel_.results.push(message);
+  channel_.manager_bell.ring();
+  os::ring_eventfd(channel_.manager_eventfd);
+}
+
+void Worker::run() {
+  while (!leaving_ || coroutines_->live() != 0 || !queue_.empty()) {
+    if (!turn()) idle();
+  }
+}
+
+/// One round over everything that may have work. False if there was none.
+bool Worker::turn() {
+  bool worked = false;
+  // While tasks wait here, control messages behind them must not: a cancel is one.
+  if (coroutines_->live() != 0 || !queue_.empty()) worked |= intake();
+  worked |= coroutines_->start_more();
+  if (!queue_.empty()) {
+    const bool coroutine = (queue_.front().message.flags & ring::task_is_coroutine) != 0;
+    if (!coroutine || coroutines_->can_take()) {
+      const Queued next = queue_.front();
+      queue_.pop_front();
+      run_task(next.message, next.position);
+      worked = true;
+    }
+  } else {
+    ring::TaskMessage message;
+    const std::uint64_t position = channel_.tasks.position();
+    if (channel_.tasks.take(message)) {
+      worked = true;
+      if (message.kind != ring::TaskKind::run) {
+        channel_.line->read.store(position + 1, std::memory_order_release);
+        take_control(message);
+      } else if ((message.flags & ring::task_is_coroutine) != 0 && !coroutines_->can_take()) {
+        queue_.push_back({message, position});
+      } else {
+        run_task(message, position);
+      }
+    }
+  }
+  if (loop_.has_ready()) {
+    loop_.run_ready(64);
+    if (!told_backend_) tell_backend();
+    worked = true;
+  }
+  if (loop_.in_flight() && (!worked || ++turns_ % 16 == 0)) {
+    loop_.poll();
+    worked |= loop_.has_ready();
+  }
+  if (coroutines_->timed() && coroutines_->next_deadline() <= os::now_ns()) {
+    coroutines_->expire(os::now_ns());
+    worked = true;
+  }
+  return worked;
+}
+
+/// Takes what lies in the ring: control messages are obeyed, tasks queue up here.
+bool Worker::intake() {
+  bool any = false;
+  ring::TaskMessage message;
+  for (;;) {
+    const std::uint64_t position = channel_.tasks.position();
+    if (!channel_.tasks.take(message)) break;
+    any = true;
+    if (message.kind == ring::TaskKind::run) {
+      queue_.push_back({message, position});
+    } else {
+      take_control(message);
+    }
+  }
+  if (any) channel_.line->read.store(channel_.tasks.position(), std::memory_order_release);
+  return any;
+}
+
+void Worker::take_control(const ring::TaskMessage& message) {
+  switch (message.kind) {
+    case ring::TaskKind::give_back:
+      for (std::uint32_t i = 0; i < message.count; ++i) space_.give_back(message.payload.words[i]);
+      return;
+    case ring::TaskKind::cancel:
+      coroutines_->cancel(message.payload.words[0] - 1);
+      return;
+    case ring::TaskKind::grant:
+      granted_ = static_cast<int>(message.payload.words[0]);
+      return;
+    case ring::TaskKind::leave:
+      leaving_ = true;
+      return;
+    case ring::TaskKind::run:
+      return;
+  }
+}
+
+bool Worker::claim(const ring::TaskMessage& message, std::uint64_t position) noexcept {
+  return ring::claim(*channel_.line, *channel_.manager_line, verdict(message.flight), position,
+                     channel_.fencing);
+}
+
+void Worker::answer_skipped(const ring::TaskMessage& message, std::uint64_t position) {
+  ring::ResultMessage answer{};
+  answer.flight = message.flight;
+  answer.kind = ring::ResultKind::skipped;
+  answer.position = position;
+  publish(answer, {});
+}
+
+void Worker::run_task(const ring::TaskMessage& message, std::uint64_t position) {
+  if (!claim(message, position)) {
+    answer_skipped(message, position);
+    return;
+  }
+  if ((message.flags & ring::task_is_coroutine) == 0) {
+    run_plain(message, position);
+    return;
+  }
+  try {
+    coroutines_->take(message, position);
+  } catch (...) {
+    publish_error(message, position, encode_current_exception(message.first));
+  }
+}
+
+void Worker::run_plain(const ring::TaskMessage& message, std::uint64_t position) {
+  PlainFrame frame(*this, message, position);
+  std::int64_t begin_ns = 0;
+  frame_ = &frame;
+  try {
+    const auto bytes = arguments_of(message);
+    frame.arguments = bytes.data();
+    frame.argument_bytes = bytes.size();
+    frame.code = &code_;
+    frame.first = message.first;
+    frame.count = message.count;
+    if (message.count > 1) {
+      begin_ns = os::now_ns();
+      frame.cursor.progress = &channel_.line->progress;
+      frame.cursor.limit = &verdict(message.flight).limit;
+      frame.cursor.tag = static_cast<std::uint32_t>(position + 1);
+      frame.cursor.asymmetric = channel_.fencing == ring::Fencing::asymmetric;
+      frame.cursor.strip = (message.flags & ring::task_has_short_items) != 0 ? 32 : 1;
+    }
+    if ((message.flags & ring::task_is_timed) != 0) {
+      frame.timed = true;
+      frame.cursor.strip = 1;
+      frame.stamp();
+    }
+    thunk_of(message)(frame);
+  } catch (const abi::__forced_unwind&) {
+    throw;  // pthread_exit: not an error of the task
+  } catch (...) {
+    frame_ = nullptr;
+    publish_error(message, position, encode_current_exception(message.first));
+    return;
+  }
+  frame_ = nullptr;
+  ring::ResultMessage answer{};
+  answer.flight = message.flight;
+  answer.position = position;
+  if (message.count > 1) {
+    answer.kind = ring::ResultKind::chunk;
+    answer.items_done = frame.done;
+    answer.cost_ns = CostMeter::of_chunk(begin_ns, frame.done);
+    answer.payload.block = {frame.blocks[0].offset, frame.blocks[0].bytes};
+    publish(answer, frame.blocks);
+    channel_.line->chunk.store(0, std::memory_order_release);
+    return;
+  }
+  answer.kind = ring::ResultKind::value;
+  answer.items_done = 1;
+  answer.cost_ns = cost_.task_ended(channel_.tasks.ready());
+  if (frame.in_block) {
+    answer.payload.block = {frame.blocks[0].offset, frame.blocks[0].bytes};
+    publish(answer, frame.blocks, true);
+  } else {
+    answer.flags = ring::result_is_inline;
+    answer.inline_bytes = frame.inline_bytes;
+    std::memcpy(answer.payload.inline_bytes, frame.inline_result, sizeof frame.inline_result);
+    publish(answer, {});
+  }
+}
+
+void Worker::publish(ring::ResultMessage& message, std::span<const PlainFrame::Block> blocks,
+                     bool kept) {
+  if (!guard_.same_process()) [[unlikely]]
+    ::_exit(0);  // a child that a task forked has come back from the task
+  if (!blocks.empty()) {
+    const std::uint64_t position = channel_.results.position();
+    if (kept && blocks[0].bytes > shm::copied_result_bytes_max) {
+      space_.keep(blocks[0].offset, blocks[0].bytes);
+      blocks = blocks.subspan(1);
+    }
+    for (const auto& block : blocks) {
+      space_.free_when_drained(position, block.offset, block.bytes);
+    }
+  }
+  channel_.results.push(message);
+  channel_.manager_bell.ring();
+}
+
+void Worker::publish_error(const ring::TaskMessage& task, std::uint64_t position,
+                           std::span<const std::byte> error) {
+  ring::ResultMessage message{};
+  message.flight = task.flight;
+  message.kind = ring::ResultKind::error;
+  message.position = position;
+  message.items_done = 1;
+  std::vector<PlainFrame::Block> blocks;
+  try {
+    if (!error.empty()) {
+      blocks.push_back({take_space(task.flight, error.size()), error.size()});
+      std::memcpy(space_.at(blocks[0].offset), error.data(), error.size());
+      message.payload.block = {blocks[0].offset, error.size()};
+    }
+  } catch (const ResourceError&) {
+    message.payload.block = {};  // no text: decodes as a shortage of memory
+  }
+  publish(message, blocks);
+}
+
+std::uint64_t Worker::take_space(std::uint16_t flight, std::uint64_t bytes) {
+  for (;;) {
+    if (const auto offset = space_.take(bytes)) return *offset;
+    ring::ResultMessage message{};
+    message.flight = flight;
+    message.kind = ring::ResultKind::need_space;
+    message.position = channel_.results.position();
+    message.payload.words[0] = shm::Space::rounded(bytes);
+    granted_ = -1;
+    channel_.results.push(message);
+    channel_.manager_bell.ring();
+    os::ring_eventfd(channel_.manager_eventfd);  // nobody may be collecting
+    while (granted_ < 0) {
+      if (intake()) continue;
+      const std::uint32_t parked = channel_.own_bell.park(ring::Bell::on_futex);
+      if (!channel_.tasks.ready()) channel_.own_bell.sleep(parked, os::never_ns);
+      channel_.own_bell.leave(parked);
+    }
+    if (granted_ == 0) {
+      throw ResourceError("PoolOptions::arena_bytes",
+                          "no room for a result of " + std::to_string(bytes) + " bytes",
+                          "raise the limit, return less at once, or take results sooner");
+    }
+  }
+}
+
+std::uint64_t Worker::take_space_or_die(std::uint64_t bytes) noexcept {
+  if (const auto offset = space_.take(bytes)) return *offset;
+  std::fputs("pinion: a worker has no memory left to say what went wrong\n", stderr);
+  std::abort();
+}
+
+std::vector<std::byte> Worker::encode_error(std::exception_ptr error,
+                                            std::uint64_t item) const noexcept {
+  return pool::encode_exception(error, {identity_.index, identity_.pid, item});
+}
+
+std::vector<std::byte> Worker::encode_current_exception(std::uint64_t item) const noexcept {
+  return encode_error(std::current_exception(), item);
+}
+
+detail::Thunk Worker::thunk_of(const ring::TaskMessage& message) {
+  const start::CodeToken token{message.module, message.code_offset};
+  return reinterpret_cast<detail::Thunk>(code_.from_token(token.packed()));
+}
+
+std::span<const std::byte> Worker::arguments_of(const ring::TaskMessage& message) const {
+  if ((message.flags & ring::payload_is_inline) != 0) {
+    return {message.payload.inline_bytes, message.inline_bytes};
+  }
+  return channel_.argument_bytes(message.payload.block);
+}
+
+/// Says once, for `Pool::workers`, which backend the loop has, and why.
+void Worker::tell_backend() noexcept {
+  const std::string_view reason = loop_.backend_reason();
+  if (reason.empty()) return;  // it is made at the first await
+  told_backend_ = true;
+  const std::size_t bytes = std::min(reason.size(), sizeof channel_.note->reason - 1);
+  std::memcpy(channel_.note->reason, reason.data(), bytes);
+  channel_.note->backend.store(static_cast<std::uint32_t>(loop_.backend()),
+                               std::memory_order_release);
+}
+
+void Worker::idle() {
+  if (!loop_.in_flight() && queue_.empty() && idle_ != Idle::sleep && spin()) return;
+  park();
+}
+
+/// Looks for work for about as long as a wake-up costs. True if there is some.
+bool Worker::spin() noexcept {
+  if (idle_ != Idle::spin && crowded_) {
+    // Somebody else needs this core: offer it a few times, then sleep.
+    for (int i = 0; i < 4; ++i) {
+      ::sched_yield();
+      if (channel_.tasks.ready()) return true;
+    }
+    return false;
+  }
+  const std::int64_t begin = os::now_ns();
+  for (;;) {
+    const bool shared =
+        channel_.manager_line->collector_cpu.load(std::memory_order_relaxed) == os::current_cpu();
+    for (int i = 0; i < (shared ? 1 : 64); ++i) {
+      if (channel_.tasks.ready()) return true;
+      os::pause();
+    }
+    if (shared && idle_ != Idle::spin) ::sched_yield();
+    if (idle_ != Idle::spin && os::now_ns() - begin > (shared ? spin_ns_ / 2 : spin_ns_)) {
+      return false;
+    }
+  }
+}
+
+void Worker::park() {
+  const bool waits = loop_.in_flight() || coroutines_->timed();
+  const bool full = !coroutines_->can_take() && coroutines_->live() != 0;
+  const auto place = !waits ? ring::Bell::on_futex : full ? ring::Bell::full : ring::Bell::in_loop;
+  const std::uint32_t parked = channel_.own_bell.park(place);
+  if (channel_.tasks.ready()) {
+    channel_.own_bell.leave(parked);
+    return;
+  }
+  if (waits) {
+    loop_.wait(coroutines_->next_deadline());
+  } else {
+    channel_.own_bell.sleep(parked, os::never_ns);
+  }
+  channel_.own_bell.leave(parked);
+}
+
+}  // namespace pinion::workers

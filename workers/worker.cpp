@@ -379,6 +379,9 @@ bool Worker::spin() noexcept {
     }
     return false;
   }
+  for (unsigned i = 0; i < os::eager_rounds; ++i) {
+    if (channel_.tasks.ready()) return true;
+  }
   const std::int64_t begin = os::now_ns();
   for (;;) {
     const bool shared =

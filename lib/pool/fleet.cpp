@@ -185,6 +185,7 @@ void Fleet::after_death(Lane& lane, bool was_ready, ExitStatus status) {
 
 void Fleet::on_nursery_death() {
   nursery_dead_ = true;
+  nursery_->note_death();
   const Locked lock(state_);
   state_.nursery_lost = true;
   for (const auto& lane : state_.lanes) lane->respawn_ns = 0;

@@ -21,7 +21,7 @@ class Fleet {
   void start(start::WorkerMain worker_main);
   /// The worker's pidfd is readable.
   void on_death(Lane& lane);
-  /// The nursery's pidfd is readable: nobody is harmed, but nobody can be replaced.
+  /// The nursery has hung up: nobody is harmed, but nobody can be replaced.
   void on_nursery_death();
   /// Makes successors whose time has come.
   void respawn(std::int64_t now_ns);
@@ -34,9 +34,7 @@ class Fleet {
   /// Whether no process is left and none will come.
   [[nodiscard]] bool gone() const noexcept;
   void end_nursery() noexcept { nursery_.reset(); }
-  [[nodiscard]] int nursery_pidfd() const noexcept {
-    return nursery_ && !nursery_dead_ ? nursery_->pidfd() : -1;
-  }
+  [[nodiscard]] int nursery_socket() const noexcept { return nursery_->socket(); }
   /// Ends the pool: all that is pending ends with `PoolTerminated` and this cause.
   void fail(std::string cause);
   static void kill_all(State& state) noexcept;

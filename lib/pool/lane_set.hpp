@@ -23,6 +23,11 @@ class LaneSet {
   /// The first member at or after `from`, round the end; -1 where there is none.
   [[nodiscard]] int next(unsigned from) const noexcept {
     const auto count = static_cast<unsigned>(words_.size());
+    if (count == 1) [[likely]] {
+      const std::uint64_t behind = words_[0] & ~std::uint64_t{0} << (from % 64);
+      if (words_[0] == 0) return -1;
+      return std::countr_zero(behind != 0 && from < 64 ? behind : words_[0]);
+    }
     const unsigned begin = from / 64 % count;
     for (unsigned i = 0; i <= count; ++i) {
       const unsigned w = (begin + i) % count;

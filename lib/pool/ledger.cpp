@@ -8,8 +8,8 @@ namespace pinion::pool {
 
 /// Entries lie in aligned chunks, so that an entry's address tells its ledger.
 struct Ledger::Chunk {
-  static constexpr std::size_t bytes = 64 * 1024;
-  static constexpr std::uint32_t entries_max = bytes / sizeof(LedgerEntry) - 1;
+  static constexpr std::uint32_t entries_max = 512;
+  static constexpr std::size_t bytes = 64 * 1024;  // a power of two with room for a header
 
   Ledger* ledger;
   std::uint32_t first;  // number of its first entry

@@ -122,7 +122,7 @@ void Service::run() noexcept {
 bool Service::begin() noexcept {
   try {
     fleet_.start(worker_main_);
-    watch(epoll_.get(), fleet_.nursery_pidfd(), nursery_tag);
+    watch(epoll_.get(), fleet_.nursery_socket(), nursery_tag, EPOLLRDHUP);
     watch_processes();
     while (state_.start_error.empty() && state_.ready_workers < state_.workers) {
       handle_events(fleet_.next_event_ns());
@@ -167,9 +167,13 @@ void Service::handle_events(std::int64_t until_ns) {
   if (until_ns != os::never_ns) {
     timeout = os::to_timespec(std::max<std::int64_t>(0, until_ns - os::now_ns()));
   }
-  int count = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                             until_ns == os::never_ns ? nullptr : &timeout, nullptr);
-  if (count < 0 && errno == ENOSYS) {  // before Linux 5.11: whole milliseconds
+  int count = -1;
+  if (fine_timeouts_) {
+    count = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                           until_ns == os::never_ns ? nullptr : &timeout, nullptr);
+    if (count < 0 && errno == ENOSYS) fine_timeouts_ = false;
+  }
+  if (!fine_timeouts_) {  // before Linux 5.11, and under valgrind: whole milliseconds
     const int ms = until_ns == os::never_ns
                        ? -1
                        : static_cast<int>(timeout.tv_sec * 1000 + timeout.tv_nsec / 1'000'000 + 1);
@@ -184,7 +188,7 @@ void Service::handle_events(std::int64_t until_ns) {
         turns_.leave();
       }
     } else if (tag == nursery_tag) {
-      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_pidfd(), nullptr);
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_socket(), nullptr);
       fleet_.on_nursery_death();
     } else {
       Lane& lane = *state_.lanes[tag];
@@ -233,7 +237,7 @@ void Service::turn() {
 void Service::collect() {
   if (!state_.baton.try_take(Baton::Holder::service)) return;
   while (state_.needs_collector() && !state_.baton.wanted()) {
-    state_.collected.fetch_add(1, std::memory_order_relaxed);
+    state_.note_collecting();
     if (collector_.collect()) continue;
     bool soon = false;
     {

@@ -59,6 +59,7 @@ class Service {
   os::Fd epoll_;
   pthread_t thread_{};
   bool running_ = false;
+  bool fine_timeouts_ = true;
   start::WorkerMain worker_main_ = nullptr;
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;

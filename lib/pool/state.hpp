@@ -120,6 +120,10 @@ struct State {
     }
     return false;
   }
+  /// Called by: the baton's owner.
+  void note_collecting() noexcept {
+    collected.store(collected.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   /// Wakes the service thread, unless it has been told since it slept last.
   void tell_service_once() noexcept {
     if (!service_told.exchange(true, std::memory_order_seq_cst)) os::ring_eventfd(eventfd.get());

@@ -25,9 +25,10 @@ bool Turns::relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept {
   const bool shared = state_.crowded || state_.shares_busy_core();
   if (shared) {
     ::sched_yield();
-  } else if (++rounds % 32 != 0) {
+  } else {
+    if (++rounds < os::eager_rounds) return true;
     os::pause();
-    return true;
+    if (rounds % 32 != 0) return true;
   }
   const std::int64_t now = os::now_ns();
   if (idle_since_ns == 0) idle_since_ns = now;
@@ -69,7 +70,7 @@ void Turns::look_again() noexcept {
 template <class Reached>
 Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
   note_core();
-  state_.collected.fetch_add(1, std::memory_order_relaxed);
+  state_.note_collecting();
   std::int64_t idle_since_ns = 0;
   unsigned rounds = 0;
   for (;;) {
@@ -167,7 +168,7 @@ bool Turns::wait_for_drain(std::int64_t deadline_ns) {
 void Turns::poll() {
   if (!state_.guard.same_process()) return;
   if (!state_.baton.try_take(Baton::Holder::caller)) return;
-  state_.collected.fetch_add(1, std::memory_order_relaxed);
+  state_.note_collecting();
   collector_.collect();
   leave();
 }

@@ -37,14 +37,17 @@ struct alignas(32) Verdict {
 };
 static_assert(sizeof(Verdict) == 32 && std::atomic<std::uint64_t>::is_always_lock_free);
 
-/// Written by the manager only; read by the worker before each task.
+/// Written by the manager only.
 struct alignas(writer_bytes) ManagerLine {
-  std::atomic<std::uint64_t> revoked_end;  // positions below it may be revoked
-  std::atomic<std::uint64_t> drained;      // result positions below it have been taken
-  std::atomic<std::uint64_t> granted;      // bytes of the worker's segment that are committed
+  // Read by the worker before each task, seldom written:
+  std::atomic<std::uint64_t> revoked_end;   // positions below it may be revoked
   std::atomic<std::int32_t> collector_cpu;  // where results are collected now; -1 unknown
+  // Written at each drain, read by the worker when it is short of result space:
+  alignas(writer_bytes) std::atomic<std::uint64_t> drained;  // result positions that were taken
+  std::atomic<std::uint64_t> granted;  // bytes of the worker's segment that are committed
 };
-static_assert(sizeof(ManagerLine) == writer_bytes);
+static_assert(sizeof(ManagerLine) == 2 * writer_bytes,
+              "what is written often lies apart from what is read often");
 
 /// Written by the worker only.
 struct alignas(writer_bytes) WorkerLine {

@@ -4,7 +4,7 @@
 //   +--------+----------------------------------------+---------+---------------- - - -
 //   | header | worker 0 | worker 1 | ... | worker n-1 | modules | arguments (Space)
 //   +--------+----------------------------------------+---------+---------------- - - -
-//      worker i: ManagerLine 128 | Verdict[flights] | task ring
+//      worker i: ManagerLine 256 | Verdict[flights] | task ring
 //
 //   worker's segment, one per worker and generation (the manager maps it read-only)
 //   +--------+------------+------------+------------------+-------------+---------------- - - -

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -102,21 +103,13 @@ Nursery::Nursery(WorkerMain worker_main) {
     }
   }
   socket_ = std::move(ours);
-  try {
-    pidfd_ = os::move_high(os::open_pidfd(pid_));
-  } catch (...) {
-    ::kill(pid_, SIGKILL);
-    throw;
-  }
 }
 
 Nursery::~Nursery() {
-  socket_.reset();
-  if (!os::wait_for_exit(pidfd_.get(), os::deadline_ns(1'000'000'000))) {
-    os::send_signal(pidfd_.get(), SIGKILL);
-    (void)os::wait_for_exit(pidfd_.get(), os::deadline_ns(1'000'000'000));
+  if (!dead_) ::kill(pid_, SIGKILL);  // it is our child and not reaped: the number is its own
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
-  (void)os::reap(pidfd_.get());
 }
 
 Newborn Nursery::make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns) {

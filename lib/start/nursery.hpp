@@ -33,13 +33,15 @@ class Nursery {
   /// Makes one worker. Throws `std::system_error`, ETIMEDOUT when there is no answer in time.
   Newborn make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns);
 
-  /// Readable when the nursery has ended.
-  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+  /// Hangs up when the nursery has ended: nobody else has the other end.
+  [[nodiscard]] int socket() const noexcept { return socket_.get(); }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  /// It has hung up, so its process id may be somebody else's soon.
+  void note_death() noexcept { dead_ = true; }
 
  private:
   pid_t pid_ = 0;
-  os::Fd pidfd_;
+  bool dead_ = false;
   os::Fd socket_;
 };
 

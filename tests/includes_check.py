@@ -26,7 +26,8 @@ PLAIN = {
 }
 
 # Public headers above floor 1 that a low floor may include nevertheless, since it implements them:
-# the awaitables are declared where users see them, and lib/loop is what makes them work.
+# the awaitables are declared where users see them, and lib/loop is what makes them work; so with
+# the function that takes over a program which is started anew.
 IMPLEMENTS = {
     "lib/loop": {
         "pinion/io.hpp",
@@ -41,6 +42,9 @@ IMPLEMENTS = {
         "pinion/detail/detached.hpp",
         "pinion/detail/frame_pool.hpp",
         "pinion/detail/operation.hpp",
+    },
+    "lib/start": {
+        "pinion/init.hpp",
     },
 }
 
@@ -188,6 +192,7 @@ GOOD = {
     "lib/ring/ring.hpp": '#include "lib/os/futex.hpp"\n',
     "lib/shm/arena.hpp": '#include "lib/ring/ring.hpp"\n',
     "lib/loop/loop.cpp": '#include <pinion/task.hpp>\n#include "lib/os/fd.hpp"\n',
+    "lib/start/init.cpp": "#include <pinion/init.hpp>\n",
     "lib/start/fork.cpp": '#include "lib/shm/arena.hpp"\n#include "lib/topology/places.hpp"\n',
     "lib/pool/pool.cpp": '#include <pinion/detail/chunk.hpp>\n#include "lib/start/fork.hpp"\n',
     "workers/main.cpp": '#include "lib/loop/loop.hpp"\n#include <pinion/detail/chunk.hpp>\n',
@@ -218,6 +223,7 @@ BAD = {
     "lib/loop/pool.hpp": "#include <pinion/pool.hpp>",
     "lib/start/loop.hpp": '#include "lib/loop/loop.hpp"',
     "lib/start/task.hpp": "#include <pinion/task.hpp>",
+    "lib/loop/init.hpp": "#include <pinion/init.hpp>",
     "lib/pool/worker.cpp": '#include "workers/main.hpp"',
     "workers/tool.cpp": '#include "tools/command/topo.hpp"',
     "tools/command/inside.cpp": "#include <pinion/detail/chunk.hpp>",

@@ -1,6 +1,7 @@
 #include "capture.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -21,6 +22,12 @@ void Capture::open_pipe() {
   write_end_.reset(ends[1]);
   // Only this end: the mode of the other one is the job's to choose.
   ::fcntl(read_end_.get(), F_SETFL, O_RDONLY | O_NONBLOCK);
+}
+
+std::uint32_t Capture::pipe_inode() const noexcept {
+  struct stat status {};
+  if (::fstat(read_end_.get(), &status) != 0) return 0;
+  return static_cast<std::uint32_t>(status.st_ino);  // the kernel numbers pipes in 32 bits
 }
 
 bool Capture::read() {

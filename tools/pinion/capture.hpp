@@ -17,6 +17,7 @@ class Capture {
   /// Throws std::system_error.
   void open_pipe();
   [[nodiscard]] int read_end() const noexcept { return read_end_.get(); }
+  [[nodiscard]] std::uint32_t pipe_inode() const noexcept;
   [[nodiscard]] int write_end() const noexcept { return write_end_.get(); }
 
   /// Reads once without waiting. Returns whether anything came.

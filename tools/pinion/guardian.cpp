@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,12 +26,15 @@ void leave_everything(int kept) noexcept {
 
 [[noreturn]] void guard(JobBoard& board, int end_of_life) noexcept {
   leave_everything(end_of_life);
-  char nothing = 0;
-  while (::read(3, &nothing, 1) < 0 && errno == EINTR) {
+  char dismissal = 0;
+  ssize_t count = 0;
+  while ((count = ::read(3, &dismissal, 1)) < 0 && errno == EINTR) {
   }
+  if (count > 0) ::_exit(0);
   // A worker that is about to die may put one more on the board.
   for (int round = 0; round < 10; ++round) {
     board.request(JobBoard::Stop::kill);
+    board.kill_all_lost();
     ::poll(nullptr, 0, 10);
   }
   ::_exit(0);
@@ -40,10 +44,16 @@ void leave_everything(int kept) noexcept {
 
 Guardian::Guardian(JobBoard& board) noexcept {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return;
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) return;
   Descriptor end_of_life(ends[0]);
   life_.reset(ends[1]);
   if (::fork() == 0) guard(board, end_of_life.get());
+}
+
+Guardian::~Guardian() {
+  if (!life_) return;
+  // Somebody may have killed it: that is no reason for a SIGPIPE.
+  [[maybe_unused]] const ssize_t count = ::send(life_.get(), "", 1, MSG_NOSIGNAL);
 }
 
 }  // namespace pinion::command

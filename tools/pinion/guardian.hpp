@@ -15,9 +15,13 @@ namespace pinion::command {
 class Guardian {
  public:
   explicit Guardian(JobBoard& board) noexcept;
+  Guardian(const Guardian&) = delete;
+  Guardian& operator=(const Guardian&) = delete;
+  /// Dismisses it: everything has ended well.
+  ~Guardian();
 
  private:
-  Descriptor life_;  // the only writing end of a pipe: the kernel closes it with this process
+  Descriptor life_;  // nobody else has this end: the kernel closes it with this process
 };
 
 }  // namespace pinion::command

@@ -210,6 +210,7 @@ void note_end(JobResult& result, const io::ProcessExit& exit) {
 }
 
 Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& err) {
+  surroundings.board->expect(spec.place, out.pipe_inode());
   JobProcess process(co_await start(spec, out, err), spec.place);
   result.started = true;
   co_await listen(process, out, err);

@@ -7,37 +7,63 @@
 #include <new>
 #include <system_error>
 
-namespace pinion::command {
+#include "lost_job.hpp"
 
+namespace pinion::command {
 JobBoard::JobBoard(std::size_t places) : places_(places) {
-  const std::size_t bytes = words() * sizeof(Word);
-  void* page = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* page = ::mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) {
     throw std::system_error(errno, std::generic_category(), "making the shared board of jobs");
   }
-  words_ = static_cast<Word*>(page);
-  for (std::size_t i = 0; i < words(); ++i) new (&words_[i]) Word(0);
+  header_ = new (page) Header;
+  list_ = reinterpret_cast<Place*>(static_cast<char*>(page) + sizeof(Header));
+  for (std::size_t index = 0; index < places; ++index) new (list_ + index) Place;
 }
 
-JobBoard::~JobBoard() { ::munmap(words_, words() * sizeof(Word)); }
+JobBoard::~JobBoard() { ::munmap(header_, bytes()); }
+
+void JobBoard::offer(std::size_t index) noexcept {
+  clear(index);
+  place(index).claim.store(Claim::waiting);
+}
+
+bool JobBoard::take(std::size_t index, Claim claim) noexcept {
+  Claim expected = Claim::waiting;
+  return place(index).claim.compare_exchange_strong(expected, claim);
+}
 
 // EDGE publish-stop: the group is stored before `stop` is loaded here, and `stop` is stored before
 // the groups are loaded in `request`; all sequentially consistent. So a group that `request` does
 // not see is killed by its worker.
-bool JobBoard::publish(std::size_t place, pid_t group) noexcept {
-  group_of(place).store(group);
+bool JobBoard::publish(std::size_t index, pid_t group) noexcept {
+  place(index).group.store(group);
   return stop() != Stop::kill;
 }
 
-void JobBoard::request(Stop stop) noexcept {
-  words_[0].store(static_cast<std::int32_t>(stop));  // EDGE publish-stop
-  if (stop != Stop::kill) return;
-  for (std::size_t place = 0; place < places_; ++place) kill(place);
+void JobBoard::clear(std::size_t index) noexcept {
+  place(index).pipe.store(0);  // first, so that nobody takes the group for one not yet known
+  place(index).group.store(0);
 }
 
-void JobBoard::kill(std::size_t place) noexcept {
-  const pid_t group = group_of(place).load();
-  if (group > 1) ::kill(-group, SIGKILL);
+void JobBoard::request(Stop stop) noexcept {
+  header_->stop.store(stop);  // EDGE publish-stop
+  if (stop != Stop::kill) return;
+  for (std::size_t index = 0; index < places_; ++index) kill_group(index);
+}
+
+bool JobBoard::kill_group(std::size_t index) noexcept {
+  const pid_t group = place(index).group.load();
+  return group > 1 && ::kill(-group, SIGKILL) == 0;
+}
+
+void JobBoard::kill_lost(std::size_t index) noexcept {
+  if (kill_group(index)) return;
+  const std::uint32_t pipe = place(index).pipe.load();
+  if (pipe != 0) kill_holders(pipe);
+}
+
+void JobBoard::kill_all_lost() noexcept {
+  for (std::size_t index = 0; index < places_; ++index) kill_lost(index);
 }
 
 }  // namespace pinion::command

@@ -1,8 +1,9 @@
 // A page that the command and its workers share: who runs, and whether to go on.
 //
-//   word 0       stop: one of JobBoard::Stop             writer: the command
-//   word 1 + 2i  process group of the job at place i       writer: the worker that runs it; 0: none
-//   word 2 + 2i  who has the job at place i: JobBoard::Claim  both, by compare-exchange
+//   stop       one of JobBoard::Stop                                  writer: the command
+//   place i    claim  who has the job: JobBoard::Claim                writer: both, by exchange
+//              pipe   inode of its standard output; 0: none           writer: its worker
+//              group  its process group; 0: none, or not yet known    writer: its worker
 //
 // It lets the command stop jobs at once and from a signal handler, without a word to the workers,
 // clean up after a worker that was killed, and take a job back that waits behind a long one.
@@ -30,46 +31,63 @@ class JobBoard {
   JobBoard& operator=(const JobBoard&) = delete;
   ~JobBoard();
 
-  [[nodiscard]] Stop stop() const noexcept { return static_cast<Stop>(words_[0].load()); }
+  [[nodiscard]] Stop stop() const noexcept { return header_->stop.load(); }
 
   /// Called by: the command, before it submits a job for `place`.
-  void offer(std::size_t place) noexcept { claim_of(place).store(waiting); }
+  void offer(std::size_t place) noexcept;
   /// Called by: the worker, before anything else. False: the command has taken the job back.
-  [[nodiscard]] bool claim(std::size_t place) noexcept { return take(place, claimed); }
+  [[nodiscard]] bool claim(std::size_t place) noexcept { return take(place, Claim::claimed); }
   /// Called by: the command. False: a worker has begun with it.
-  [[nodiscard]] bool take_back(std::size_t place) noexcept { return take(place, taken_back); }
+  [[nodiscard]] bool take_back(std::size_t place) noexcept {
+    return take(place, Claim::taken_back);
+  }
   [[nodiscard]] bool is_claimed(std::size_t place) const noexcept {
-    return words_[2 + 2 * place].load() == claimed;
+    return this->place(place).claim.load() == Claim::claimed;
   }
 
+  /// Called by: the worker, before it starts the job's process, which will have that pipe as its
+  /// standard output.
+  void expect(std::size_t place, std::uint32_t pipe_inode) noexcept {
+    this->place(place).pipe.store(pipe_inode);
+  }
   /// Called by: the worker, when the job's process group exists. Returns false where it must kill
   /// it: the command wanted all to be killed meanwhile.
   [[nodiscard]] bool publish(std::size_t place, pid_t group) noexcept;
   /// Called by: the worker, before it reaps the group's leader, so that a group on the board is
   /// never somebody else's.
-  void clear(std::size_t place) noexcept { group_of(place).store(0); }
+  void clear(std::size_t place) noexcept;
 
   /// Called by: the command, also in a signal handler.
   void request(Stop stop) noexcept;
-  /// Called by: the command, when the worker of the job at `place` is gone.
-  void kill(std::size_t place) noexcept;
+  /// Called by: the command or its guardian, when the worker of the job at `place` is gone; not in
+  /// a signal handler.
+  void kill_lost(std::size_t place) noexcept;
+  /// The same for all places.
+  void kill_all_lost() noexcept;
 
  private:
-  using Word = std::atomic<std::int32_t>;
-  static_assert(Word::is_always_lock_free && sizeof(Word) == 4,
+  enum class Claim : std::int32_t { waiting, claimed, taken_back };
+  struct Place {
+    std::atomic<Claim> claim{Claim::waiting};
+    std::atomic<std::uint32_t> pipe{0};
+    std::atomic<std::int32_t> group{0};
+  };
+  struct Header {
+    std::atomic<Stop> stop{Stop::no};
+  };
+  static_assert(std::atomic<Claim>::is_always_lock_free && std::atomic<Stop>::is_always_lock_free &&
+                    sizeof(Place) == 12 && sizeof(Header) == 4,
                 "it is shared by processes and stored in signal handlers");
 
-  enum Claim : std::int32_t { waiting, claimed, taken_back };
-
-  [[nodiscard]] Word& group_of(std::size_t place) noexcept { return words_[1 + 2 * place]; }
-  [[nodiscard]] Word& claim_of(std::size_t place) noexcept { return words_[2 + 2 * place]; }
-  [[nodiscard]] bool take(std::size_t place, Claim claim) noexcept {
-    std::int32_t expected = waiting;
-    return claim_of(place).compare_exchange_strong(expected, claim);
+  [[nodiscard]] Place& place(std::size_t index) const noexcept { return list_[index]; }
+  [[nodiscard]] bool take(std::size_t place, Claim claim) noexcept;
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return sizeof(Header) + places_ * sizeof(Place);
   }
-  [[nodiscard]] std::size_t words() const noexcept { return 1 + 2 * places_; }
+  bool kill_group(std::size_t place) noexcept;
 
-  Word* words_;
+  Header* header_;
+  Place* list_;  // behind the header
   std::size_t places_;
 };
 

@@ -65,7 +65,8 @@ void ProgressBar::draw(Progress progress, bool now) {
   last_ = time;
   progress.elapsed = std::chrono::duration<double>(time - start_).count();
   // One column stays free: a full line would wrap on some terminals.
-  const std::string line = "\r" + progress_text(progress, terminal_width() - 1) + "\x1b[K";
+  std::string line = "\r";
+  line.append(progress_text(progress, terminal_width() - 1)).append("\x1b[K");
   drawn_ = write_all(STDERR_FILENO, line) == 0;
 }
 

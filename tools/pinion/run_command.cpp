@@ -34,13 +34,23 @@ std::unique_ptr<InputSource> open_source(const RunOptions& options) {
   return Lines::open(path, options.delimiter);
 }
 
+// A pool with default options has one worker for each place, and the report one line for each
+// worker.
+unsigned count_places(const Placement& placement) {
+  const TopologyReport report = describe_topology(placement);
+  const auto workers =
+      std::count_if(report.placement.begin(), report.placement.end(),
+                    [](const std::string& line) { return line.rfind("worker ", 0) == 0; });
+  return workers > 0 ? static_cast<unsigned>(workers)
+                     : std::max(std::thread::hardware_concurrency(), 1u);
+}
+
 // No more workers than places to put them: the jobs beyond that share workers.
 Division divide(const RunOptions& options) {
-  std::size_t places = describe_topology(options.placement).placement.size();
-  if (places == 0) places = std::max(std::thread::hardware_concurrency(), 1u);
+  const unsigned places = count_places(options.placement);
   Division division;
-  division.jobs = options.jobs != 0 ? options.jobs : static_cast<unsigned>(places);
-  division.workers = static_cast<unsigned>(std::min<std::size_t>(division.jobs, places));
+  division.jobs = options.jobs != 0 ? options.jobs : places;
+  division.workers = std::min(division.jobs, places);
   division.jobs_each = (division.jobs + division.workers - 1) / division.workers;
   return division;
 }

@@ -250,10 +250,11 @@ JobResult Runner::result_of(Running& job, std::uint32_t place) {
   try {
     return std::move(*job.result).get();
   } catch (const Cancelled&) {
+    result.withdrawn = !board_.is_claimed(place);
     result.signal = SIGKILL;
   } catch (const std::exception& error) {
     // Whatever has become of its worker, the job shall not outlive its result.
-    board_.kill(place);
+    board_.kill_lost(place);
     board_.clear(place);
     result.exit_value = 255;
     result.error = error.what();

@@ -135,7 +135,7 @@ void Settler::items_stopped(MapState& map, std::uint64_t first, std::uint32_t co
 bool Settler::finish_map(MapState& map) {
   if (map.ended < map.job->items) return false;
   LedgerEntry& entry = *map.entry;
-  if (map.listed) std::erase_if(state_.backlog, [&](const Waiting& w) { return w.map == &map; });
+  if (map.listed) state_.backlog.remove([&](const Waiting& w) { return w.map == &map; });
   const bool failed = map.job->error_item != ~std::uint64_t{0} || map.job->ended_error != nullptr;
   const auto it = std::find_if(state_.maps.begin(), state_.maps.end(),
                                [&](const auto& m) { return m.get() == &map; });

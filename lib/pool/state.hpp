@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,6 +18,7 @@
 #include "lib/os/ensure.hpp"
 #include "lib/os/fork_guard.hpp"
 #include "lib/pool/arena.hpp"
+#include "lib/pool/backlog.hpp"
 #include "lib/pool/baton.hpp"
 #include "lib/pool/callbacks.hpp"
 #include "lib/pool/lane.hpp"
@@ -28,12 +28,6 @@
 #include "lib/topology/plan.hpp"
 
 namespace pinion::pool {
-
-/// What waits for a worker: a single task, or a map with items that are not given out.
-struct Waiting {
-  LedgerEntry* entry = nullptr;
-  MapState* map = nullptr;
-};
 
 /// Bits of `LedgerEntry::code` above the token, while an entry waits.
 inline constexpr std::uint64_t code_flags_shift = 56;
@@ -62,7 +56,7 @@ struct State {
   LaneSet idle_lanes;    // ready, with nothing to do
   LaneSet open_lanes;    // ready, with room
   std::vector<Lane*> to_ring;  // pushed to since the lock was taken
-  std::deque<Waiting> backlog;
+  Backlog backlog;
   std::vector<std::unique_ptr<MapState>> maps;
   detail::CodeMap* code = nullptr;
   std::int64_t timed_check_ns = os::never_ns;  // when the service looks at timed tasks next

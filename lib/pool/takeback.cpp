@@ -84,10 +84,7 @@ bool TakeBack::cancel(LedgerEntry& entry, const std::exception_ptr& error) {
 }
 
 bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error) {
-  const auto waiting = std::find_if(state_.backlog.begin(), state_.backlog.end(),
-                                    [&](const Waiting& w) { return w.entry == &entry; });
-  if (waiting != state_.backlog.end()) {
-    state_.backlog.erase(waiting);
+  if (state_.backlog.remove([&](const Waiting& w) { return w.entry == &entry; })) {
     if ((entry.code & code_in_arena) != 0) {
       ring::BlockRef block{};
       std::memcpy(&block, entry.data, sizeof block);

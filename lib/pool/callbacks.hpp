@@ -1,4 +1,7 @@
-// The callback thread: runs users' callbacks, and nothing else. Made with the first callback.
+// The callback thread: runs users' callbacks. Made with the first callback.
+//
+// While it has none to run and some will come, it waits as any caller does, so that it is often the
+// one who collects: a result then reaches its callback without passing another thread.
 #pragma once
 
 #include <atomic>
@@ -14,17 +17,22 @@ class Callbacks {
  public:
   using Function = std::function<void()>;
 
+  /// Waits for results until the function that it is given returns true.
+  using WaitForResults = std::function<void(const std::function<bool()>& reached)>;
+
   Callbacks() : queue_(64) {}
   /// After `stop`.
   ~Callbacks();
 
   /// One more callback will come, when its task has ended; until then somebody must collect.
-  void expect() noexcept { expected_.fetch_add(1, std::memory_order_relaxed); }
+  void expect() noexcept {
+    if (expected_.fetch_add(1, std::memory_order_seq_cst) == 0) wake();
+  }
   [[nodiscard]] std::uint64_t expected() const noexcept {
     return expected_.load(std::memory_order_relaxed);
   }
   /// Makes the thread if it is not there. Throws `std::system_error`.
-  void start();
+  void start(WaitForResults wait);
   /// Hands over an expected callback. Any thread, also under the pool's lock.
   void post(Function function);
   /// Runs what was posted and ends the thread.
@@ -39,9 +47,14 @@ class Callbacks {
 
  private:
   void run() noexcept;
+  void run_posted() noexcept;
+  void sleep() noexcept;
+  void wake() noexcept;
 
   boost::lockfree::queue<Function*> queue_;
-  std::atomic<std::uint32_t> posted_{0};  // the thread sleeps on it
+  std::atomic<std::uint32_t> posted_{0};  // counts; the thread sleeps on it
+  std::atomic<bool> asleep_{false};       // and only then it is to be woken
+  WaitForResults wait_;
   std::atomic<std::uint64_t> expected_{0};
   std::atomic<std::uint64_t> errors_{0};
   std::atomic<bool> stopping_{false};

@@ -243,7 +243,8 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
     }
     return;
   }
-  state_.callbacks.start();
+  state_.callbacks.start(
+      [this](const std::function<bool()>& reached) { turns_.wait_for_callbacks(reached); });
   state_.callbacks.expect();
   {
     const Locked lock(state_);
@@ -252,7 +253,7 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
       callback = nullptr;
     }
   }
-  if (callback) state_.callbacks.post(std::move(callback));
+  if (callback) state_.post_callback(std::move(callback));
   look_after();
 }
 

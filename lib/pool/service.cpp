@@ -226,7 +226,7 @@ void Service::turn() {
   fleet_.respawn(now);
   watch_processes();
   // Somebody must collect, nobody does, and nobody has for a tick.
-  if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
+  if (needed() && state_.baton.holder() == Baton::Holder::nobody) {
     const std::uint64_t collected = state_.collected.load(std::memory_order_relaxed);
     if (std::exchange(seen_collected_, collected) == collected) collect();
   }
@@ -236,7 +236,7 @@ void Service::turn() {
 /// done. Sleeps in between, where workers can wake it.
 void Service::collect() {
   if (!state_.baton.try_take(Baton::Holder::service)) return;
-  while (state_.needs_collector() && !state_.baton.wanted()) {
+  while (needed() && !state_.baton.wanted()) {
     state_.note_collecting();
     if (collector_.collect()) continue;
     bool soon = false;
@@ -282,6 +282,9 @@ std::int64_t Service::next_timer_ns() {
   if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
     state_.service_told.store(true, std::memory_order_seq_cst);
     next = std::min(next, os::now_ns() + tick_ns);
+  } else if (state_.callbacks.expected() != 0) {
+    // The callback thread collects, unless a callback takes long.
+    next = std::min(next, os::now_ns() + callback_tick_ns);
   }
   return next;
 }

@@ -43,9 +43,13 @@ class Service {
   void stop_everything();
   void check_limits(std::int64_t now_ns);
   [[nodiscard]] std::int64_t next_timer_ns();
+  [[nodiscard]] bool needed() const noexcept {
+    return state_.needs_collector() || state_.callbacks.expected() != 0;
+  }
   bool sleep_until_event(std::int64_t until_ns) noexcept;
 
   static constexpr std::int64_t tick_ns = 100'000;  // how long results may lie when nobody collects
+  static constexpr std::int64_t callback_tick_ns = 1'000'000;
   static constexpr std::int64_t balance_ns = 1'000'000;
   static constexpr std::int64_t outstanding_ns = 1'000'000'000;
 

@@ -33,7 +33,7 @@ void Settler::finish(LedgerEntry& entry, bool failed) {
   if (entry.side != nullptr) {
     auto callbacks = std::move(entry.side->callbacks);
     entry.side->callbacks.clear();
-    for (auto& callback : callbacks) state_.callbacks.post(std::move(callback));
+    for (auto& callback : callbacks) state_.post_callback(std::move(callback));
   }
   const std::uint32_t before =
       entry.state.fetch_or(detail::entry_done, std::memory_order_acq_rel);

@@ -114,6 +114,11 @@ struct State {
     }
     return false;
   }
+  /// The callback thread sleeps on its own word, on the list, or collects.
+  void post_callback(std::function<void()> callback) {
+    callbacks.post(std::move(callback));
+    baton.tell(&callbacks);
+  }
   /// Called by: the baton's owner.
   void note_collecting() noexcept {
     collected.store(collected.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -142,7 +147,7 @@ struct State {
   }
   /// Somebody must collect although nobody may be waiting.
   [[nodiscard]] bool needs_collector() const noexcept {
-    return backlogged.load(std::memory_order_relaxed) || callbacks.expected() != 0;
+    return backlogged.load(std::memory_order_relaxed);
   }
 };
 

@@ -89,16 +89,16 @@ Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
   }
 }
 
-void Turns::leave() noexcept {
+void Turns::leave(bool back_soon) noexcept {
   state_.baton.leave();
-  if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
+  if (!back_soon && state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
     state_.tell_service_once();
   }
 }
 
 template <class Announce, class Reached>
 bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
-                 std::int64_t deadline_ns) {
+                 std::int64_t deadline_ns, bool back_soon) {
   if (!state_.guard.same_process()) {
     throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
   }
@@ -107,7 +107,7 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
   for (;;) {
     if (state_.baton.try_take(Baton::Holder::caller)) {
       const Turn turn = collect_until(reached, deadline_ns);
-      leave();
+      leave(back_soon);
       if (turn != Turn::handed_on) return turn == Turn::reached;
     }
     state_.baton.enlist(waiter);
@@ -126,7 +126,7 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
     own |= state_.baton.delist(waiter);
     if (own) {
       const Turn turn = collect_until(reached, deadline_ns);
-      leave();
+      leave(back_soon);
       if (turn != Turn::handed_on) return turn == Turn::reached;
     } else if (reached()) {
       return true;
@@ -159,6 +159,10 @@ bool Turns::wait_for_fewer(std::uint64_t limit, bool or_refusing, std::int64_t d
 
 bool Turns::wait_for_room(std::int64_t deadline_ns) {
   return wait_for_fewer(state_.options.max_pending, true, deadline_ns);
+}
+
+void Turns::wait_for_callbacks(const std::function<bool()>& reached) {
+  wait(&state_.callbacks, [] {}, reached, os::never_ns, true);
 }
 
 bool Turns::wait_for_drain(std::int64_t deadline_ns) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/cpu.hpp"
@@ -23,19 +24,22 @@ class Turns {
   bool wait_for_room(std::int64_t deadline_ns);
   /// Waits until nothing is pending; collects meanwhile.
   bool wait_for_drain(std::int64_t deadline_ns);
+  /// Waits until `reached`, which a post to the callbacks may bring about.
+  void wait_for_callbacks(const std::function<bool()>& reached);
   /// Takes in what has arrived, if nobody else collects.
   void poll();
 
   /// Takes the baton from whoever has it, soon. Until `leave`.
   void take_urgently() noexcept;
-  void leave() noexcept;
+  void leave(bool back_soon = false) noexcept;
 
  private:
   bool wait_for_fewer(std::uint64_t limit, bool or_refusing, std::int64_t deadline_ns);
   enum class Turn { reached, timed_out, handed_on };
 
   template <class Announce, class Reached>
-  bool wait(const void* subject, Announce&& announce, Reached&& reached, std::int64_t deadline_ns);
+  bool wait(const void* subject, Announce&& announce, Reached&& reached, std::int64_t deadline_ns,
+            bool back_soon = false);
   /// As owner: until reached, out of time, or somebody else must have the baton.
   template <class Reached>
   Turn collect_until(Reached&& reached, std::int64_t deadline_ns);

@@ -34,7 +34,7 @@ Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
       child_concurrency_(birth.child_concurrency),
       idle_(static_cast<Idle>(birth.idle)),
       crowded_(birth.crowded != 0),
-      spin_ns_(birth.spin_ns) {
+      spin_(birth.spin_ns) {
   loop_.set_wake_fd(channel_.own_eventfd);
   the_worker = this;
 }
@@ -365,34 +365,38 @@ void Worker::tell_backend() noexcept {
 }
 
 void Worker::idle() {
-  if (!loop_.in_flight() && queue_.empty() && idle_ != Idle::sleep && spin()) return;
+  if (loop_.in_flight() || !queue_.empty() || idle_ == Idle::sleep) return park();
+  const std::int64_t begin_ns = spin();
+  if (begin_ns == 0) return;
   park();
+  spin_.waited(os::now_ns() - begin_ns);
 }
 
-/// Looks for work for about as long as a wake-up costs. True if there is some.
-bool Worker::spin() noexcept {
+/// Looks for work for about as long as a wake-up costs. Returns 0 if there is some, else when it
+/// began to look.
+std::int64_t Worker::spin() noexcept {
   if (idle_ != Idle::spin && crowded_) {
     // Somebody else needs this core: offer it a few times, then sleep.
     for (int i = 0; i < 4; ++i) {
       ::sched_yield();
-      if (channel_.tasks.ready()) return true;
+      if (channel_.tasks.ready()) return 0;
     }
-    return false;
+    return os::now_ns();
   }
   for (unsigned i = 0; i < os::eager_rounds; ++i) {
-    if (channel_.tasks.ready()) return true;
+    if (channel_.tasks.ready()) return 0;
   }
   const std::int64_t begin = os::now_ns();
   for (;;) {
     const bool shared =
         channel_.manager_line->collector_cpu.load(std::memory_order_relaxed) == os::current_cpu();
     for (int i = 0; i < (shared ? 1 : 64); ++i) {
-      if (channel_.tasks.ready()) return true;
+      if (channel_.tasks.ready()) return 0;
       os::pause();
     }
     if (shared && idle_ != Idle::spin) ::sched_yield();
-    if (idle_ != Idle::spin && os::now_ns() - begin > (shared ? spin_ns_ / 2 : spin_ns_)) {
-      return false;
+    if (idle_ != Idle::spin && os::now_ns() - begin > (shared ? spin_.ns() / 2 : spin_.ns())) {
+      return begin;
     }
   }
 }

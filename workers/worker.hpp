@@ -14,6 +14,7 @@
 
 #include "lib/loop/loop.hpp"
 #include "lib/os/fork_guard.hpp"
+#include "lib/os/spin_budget.hpp"
 #include "lib/start/modules.hpp"
 #include "workers/channel.hpp"
 #include "workers/cost_meter.hpp"
@@ -105,7 +106,7 @@ class Worker {
   void run_plain(const ring::TaskMessage& message, std::uint64_t position);
   void publish_outcome(PlainFrame& frame);
   void idle();
-  bool spin() noexcept;
+  std::int64_t spin() noexcept;
   void park();
   void tell_backend() noexcept;
 
@@ -124,7 +125,7 @@ class Worker {
   bool crowded_;
   bool leaving_ = false;
   int granted_ = -1;  // the manager's answer to need_space
-  std::int64_t spin_ns_;
+  os::SpinBudget spin_;
   unsigned turns_ = 0;
   bool told_backend_ = false;
 };

@@ -37,7 +37,8 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
                                                          shm::BellLayout::manager),
            eventfd.get(), fencing),
       idle_lanes(workers),
-      open_lanes(workers) {
+      open_lanes(workers),
+      spin(spin_ns) {
   const shm::ManagerLayout& layout = arena.layout();
   for (unsigned i = 0; i < workers; ++i) {
     auto lane = std::make_unique<Lane>();

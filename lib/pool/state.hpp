@@ -17,6 +17,7 @@
 
 #include "lib/os/ensure.hpp"
 #include "lib/os/fork_guard.hpp"
+#include "lib/os/spin_budget.hpp"
 #include "lib/pool/arena.hpp"
 #include "lib/pool/backlog.hpp"
 #include "lib/pool/baton.hpp"
@@ -78,6 +79,7 @@ struct State {
   std::uint64_t initializer_bytes = 0;
 
   // The baton's owner's:
+  os::SpinBudget spin;
   int collector_cpu = -1;
   std::vector<Lane*> lanes_here;  // workers bound to that core
 

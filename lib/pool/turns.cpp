@@ -32,7 +32,7 @@ bool Turns::relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept {
   }
   const std::int64_t now = os::now_ns();
   if (idle_since_ns == 0) idle_since_ns = now;
-  return now - idle_since_ns < state_.spin_ns;
+  return now - idle_since_ns < state_.spin.ns();
 }
 
 template <class Reached>
@@ -85,7 +85,9 @@ Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
     if (relax(idle_since_ns, rounds)) continue;
     park(reached, deadline_ns);
     note_core();
+    if (idle_since_ns != 0) state_.spin.waited(os::now_ns() - idle_since_ns);
     idle_since_ns = 0;
+    rounds = 0;
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <cxxabi.h>
 #include <pinion/errors.hpp>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +10,6 @@
 #include <cstring>
 
 #include "lib/os/clock.hpp"
-#include "lib/os/cpu.hpp"
 #include "lib/pool/remote_exception.hpp"
 #include "workers/coroutine_item.hpp"
 #include "workers/coroutine_tasks.hpp"
@@ -362,60 +360,6 @@ void Worker::tell_backend() noexcept {
   std::memcpy(channel_.note->reason, reason.data(), bytes);
   channel_.note->backend.store(static_cast<std::uint32_t>(loop_.backend()),
                                std::memory_order_release);
-}
-
-void Worker::idle() {
-  if (loop_.in_flight() || !queue_.empty() || idle_ == Idle::sleep) return park();
-  const std::int64_t begin_ns = spin();
-  if (begin_ns == 0) return;
-  park();
-  spin_.waited(os::now_ns() - begin_ns);
-}
-
-/// Looks for work for about as long as a wake-up costs. Returns 0 if there is some, else when it
-/// began to look.
-std::int64_t Worker::spin() noexcept {
-  if (idle_ != Idle::spin && crowded_) {
-    // Somebody else needs this core: offer it a few times, then sleep.
-    for (int i = 0; i < 4; ++i) {
-      ::sched_yield();
-      if (channel_.tasks.ready()) return 0;
-    }
-    return os::now_ns();
-  }
-  for (unsigned i = 0; i < os::eager_rounds; ++i) {
-    if (channel_.tasks.ready()) return 0;
-  }
-  const std::int64_t begin = os::now_ns();
-  for (;;) {
-    const bool shared =
-        channel_.manager_line->collector_cpu.load(std::memory_order_relaxed) == os::current_cpu();
-    for (int i = 0; i < (shared ? 1 : 64); ++i) {
-      if (channel_.tasks.ready()) return 0;
-      os::pause();
-    }
-    if (shared && idle_ != Idle::spin) ::sched_yield();
-    if (idle_ != Idle::spin && os::now_ns() - begin > (shared ? spin_.ns() / 2 : spin_.ns())) {
-      return begin;
-    }
-  }
-}
-
-void Worker::park() {
-  const bool waits = loop_.in_flight() || coroutines_->timed();
-  const bool full = !coroutines_->can_take() && coroutines_->live() != 0;
-  const auto place = !waits ? ring::Bell::on_futex : full ? ring::Bell::full : ring::Bell::in_loop;
-  const std::uint32_t parked = channel_.own_bell.park(place);
-  if (channel_.tasks.ready()) {
-    channel_.own_bell.leave(parked);
-    return;
-  }
-  if (waits) {
-    loop_.wait(coroutines_->next_deadline());
-  } else {
-    channel_.own_bell.sleep(parked, os::never_ns);
-  }
-  channel_.own_bell.leave(parked);
 }
 
 }  // namespace pinion::workers

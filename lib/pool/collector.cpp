@@ -261,7 +261,7 @@ void Collector::handle_need_space(Lane& lane, const ResultMessage& message) {
     // No more memory: what results hold is copied out, and what nobody reads goes back.
     for (LedgerEntry* entry : lane.kept) settler_.copy_out(*entry);
     lane.kept.clear();
-    granted = !lane.give_backs.empty();
+    granted = !lane.give_backs.empty() || !lane.controls_waiting.empty();
   }
   dispatcher_.flush_give_backs(lane, true);
   answer.payload.words[0] = granted ? 1 : 0;

@@ -188,6 +188,17 @@ bool Dispatcher::send(Lane& lane, LedgerEntry& entry) {
   return true;
 }
 
+/// An item does not encode. It ends with its error once it is alone; until then chunks shrink.
+bool Dispatcher::keep_out(MapState& map, ItemRange range, const std::exception_ptr& error) {
+  if (range.count == 1) {
+    settler_.items_local_error(map, range.first, 1, error);
+  } else {
+    map.taken_back.push_back(range);
+    map.chunk_items_max = 1;
+  }
+  return true;
+}
+
 bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
   const ItemRange range = map.take(map.chunk_items(state_.workers));
   std::uint8_t flags = 0;
@@ -200,7 +211,12 @@ bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
   message.first = range.first;
   message.inline_bytes = 0;
   message.payload = {};
-  const std::size_t bytes = map.job->chunk_bytes(range.first, range.count);
+  std::size_t bytes = 0;
+  try {
+    bytes = map.job->chunk_bytes(range.first, range.count);
+  } catch (...) {
+    return keep_out(map, range, std::current_exception());
+  }
   std::byte* at = message.payload.inline_bytes;
   if (bytes <= ring::inline_bytes_max) {
     message.flags |= ring::payload_is_inline;
@@ -221,7 +237,14 @@ bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
     at = state_.arena.at(*offset);
   }
   detail::Writer writer(at, at + bytes, state_.code);
-  map.job->write_chunk(range.first, range.count, writer);
+  try {
+    map.job->write_chunk(range.first, range.count, writer);
+  } catch (...) {
+    if (bytes > ring::inline_bytes_max) {
+      state_.arena.give_arguments(message.payload.block.offset, bytes);
+    }
+    return keep_out(map, range, std::current_exception());
+  }
   lane.depth = std::max(lane.depth, depth_min(map.job->coroutine));
   push(lane, message, nullptr, &map);
   return true;
@@ -301,6 +324,17 @@ void Dispatcher::control(Lane& lane, ring::TaskMessage message) {
   flush_controls(lane);
 }
 
+bool Dispatcher::flush_all_controls() {
+  bool waiting = false;
+  for (const auto& lane : state_.lanes) {
+    if (!lane->alive() || lane->controls_waiting.empty()) continue;
+    flush_controls(*lane);
+    waiting |= !lane->controls_waiting.empty();
+  }
+  state_.controls_waiting.store(waiting, std::memory_order_relaxed);
+  return waiting;
+}
+
 void Dispatcher::flush_controls(Lane& lane) {
   if (lane.controls_waiting.empty()) return;
   const ring::WorkerLine& theirs = lane.worker_line();
@@ -311,7 +345,10 @@ void Dispatcher::flush_controls(Lane& lane) {
       const std::uint64_t read = std::max(theirs.claimed.load(std::memory_order_acquire),
                                           theirs.read.load(std::memory_order_acquire));
       while (!lane.controls.empty() && lane.controls.front() < read) lane.controls.pop_front();
-      if (lane.controls.size() >= shm::controls_max) return;
+      if (lane.controls.size() >= shm::controls_max) {
+        state_.controls_waiting.store(true, std::memory_order_relaxed);
+        return;
+      }
     }
     lane.controls.push_back(lane.tasks.position());
     lane.tasks.push(lane.controls_waiting.front());

@@ -43,6 +43,8 @@ class Dispatcher {
   /// A message that is no task. Kept back while the worker has not read those before.
   void control(Lane& lane, ring::TaskMessage message);
   void flush_controls(Lane& lane);
+  /// Of all workers. True if some are still kept back: then it is to be called again soon.
+  bool flush_all_controls();
   /// Result blocks that nobody reads any more.
   void flush_give_backs(Lane& lane, bool all);
 
@@ -50,6 +52,7 @@ class Dispatcher {
   Lane* choose();
   bool send(Lane& lane, LedgerEntry& entry);
   bool send_chunk(Lane& lane, MapState& map);
+  bool keep_out(MapState& map, ItemRange range, const std::exception_ptr& error);
   bool pack(LedgerEntry& entry, ring::TaskMessage& message);
   void push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry, MapState* map);
   [[nodiscard]] std::uint32_t depth_min(bool coroutine) const noexcept;

@@ -89,6 +89,7 @@ struct State {
   // Read without the lock:
   std::atomic<std::uint64_t> pending{0};    // items accepted and not ended; written under it
   std::atomic<bool> backlogged{false};      // somebody must collect, or work stands still
+  std::atomic<bool> controls_waiting{false};  // messages that a worker has no slots for yet
   std::atomic<std::uint64_t> collected{0};  // times that results were looked for
   std::atomic<std::uint64_t> wakes{0};      // system calls that woke a worker
   std::atomic<bool> refusing{false};        // no longer accepting
@@ -149,7 +150,8 @@ struct State {
   }
   /// Somebody must collect although nobody may be waiting.
   [[nodiscard]] bool needs_collector() const noexcept {
-    return backlogged.load(std::memory_order_relaxed);
+    return backlogged.load(std::memory_order_relaxed) ||
+           controls_waiting.load(std::memory_order_relaxed);
   }
 };
 

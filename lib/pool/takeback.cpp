@@ -178,6 +178,12 @@ void TakeBack::stop_everything() {
 }
 
 bool TakeBack::balance() {
+  const bool waiting = state_.controls_waiting.load(std::memory_order_relaxed) &&
+                       dispatcher_.flush_all_controls();
+  return move_work() || waiting;
+}
+
+bool TakeBack::move_work() {
   if (!state_.backlog.empty() || state_.idle_lanes.next(0) < 0) return false;
   Lane* busiest = nullptr;
   for (const auto& lane : state_.lanes) {

@@ -26,7 +26,7 @@ class TakeBack {
   /// Asks a task that runs to stop.
   void ask_to_stop(Lane& lane, std::uint16_t flight);
   /// Gives an idle worker the later half of what the busiest has not started, if it is stuck.
-  /// Returns whether it should be tried again soon.
+  /// Sends messages that were kept back. Returns whether it should be tried again soon.
   bool balance();
 
  private:
@@ -42,6 +42,7 @@ class TakeBack {
   std::uint32_t cut(Lane& lane, std::uint16_t flight, std::uint32_t first);
   bool cancel_single(LedgerEntry& entry, const std::exception_ptr& error);
   bool cancel_map(MapState& map, const std::exception_ptr& error);
+  bool move_work();
   void move_half(Lane& from);
 
   State& state_;

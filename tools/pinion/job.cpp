@@ -2,6 +2,7 @@
 
 #include <pinion/io.hpp>
 #include <pinion/process.hpp>
+#include <pinion/this_worker.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -241,6 +242,7 @@ Task<JobResult> run_job(JobSpec spec) {
     result.withdrawn = true;
     co_return result;
   }
+  result.worker = this_worker::index();
   Capture out, err;
   result.start_time = seconds(CLOCK_REALTIME);
   result.run_time = seconds(CLOCK_MONOTONIC);

@@ -25,6 +25,7 @@ struct JobResult {
   bool withdrawn = false;  ///< not begun: the run was stopped, or the job was taken back
   int exit_value = 0;
   int signal = 0;
+  unsigned worker = 0;  ///< index of the worker that ran it
   double start_time = 0;  ///< seconds since 1970
   double run_time = 0;    ///< seconds
   std::string out{};      ///< standard output, or what follows the part that is in a file

@@ -92,6 +92,7 @@ constexpr const char* run_help =
   -0, --null         lines end with NUL, as from find -print0
       --joblog F     write a log of the jobs to F, in GNU parallel's format
       --bar          show progress, where standard error is a terminal
+      --summary      say at the end how many jobs ran, how fast, and on which CPUs
       --places P     bind to: cores, sockets, 0-7,16, {0:4}:8:4 ...; none
 
   {} {.} {/} {//} {/.}  argument; less its extension; its name, folder, stem
@@ -129,6 +130,7 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   app.add_flag("-k,--keep-order", options.keep_order);
   app.add_flag("-0,--null", null_delimited);
   app.add_flag("--bar", options.bar);
+  app.add_flag("--summary", options.summary);
   app.prefix_command();
   if (parse(app, arguments)) {
     parsed.help = run_help;

@@ -13,6 +13,7 @@ struct RunOptions {
   unsigned jobs = 0;  ///< 0: one per usable core
   bool keep_order = false;
   bool bar = false;
+  bool summary = false;
   char delimiter = '\n';
   Placement placement{};
   std::optional<std::string> job_log{};

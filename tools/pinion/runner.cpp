@@ -82,6 +82,7 @@ Runner::Runner(const RunOptions& options, const Division& division,
                        [pid](const WorkerInfo& worker) { return worker.pid == pid; });
   });
   if (bar_.is_shown()) total_ = source_->total();
+  if (options.summary) summary_.emplace();
 }
 
 Runner::~Runner() {
@@ -100,6 +101,7 @@ int Runner::run() {
   }
   draw_bar(true);
   bar_.clear();
+  if (summary_) (void)write_all(STDERR_FILENO, summary_->text(pool_.workers()));
   if (stopped_) {
     report_unrun();
   } else if (sequence_ == 0) {
@@ -264,7 +266,9 @@ JobResult Runner::result_of(Running& job, std::uint32_t place) {
 
 void Runner::record(std::uint64_t sequence, const std::string& line, JobResult&& result) {
   ++done_;
-  if (result.exit_value != 0 || result.signal != 0) ++failed_;
+  const bool failed = result.exit_value != 0 || result.signal != 0;
+  if (failed) ++failed_;
+  if (summary_) summary_->add(result.started, failed, result.worker);
   if (log_) {
     log_->add({.sequence = sequence,
                .start_time = result.start_time,

@@ -24,6 +24,7 @@
 #include "output.hpp"
 #include "progress_bar.hpp"
 #include "spill.hpp"
+#include "summary.hpp"
 #include "wakeup.hpp"
 
 namespace pinion::command {
@@ -94,6 +95,7 @@ class Runner {
   std::optional<JobLog> log_;
   Output output_;
   ProgressBar bar_;
+  std::optional<Summary> summary_;
   std::optional<std::uint64_t> total_;
 
   Wakeup wakeup_;

@@ -39,14 +39,17 @@ Channel::Channel(const start::Birth& birth, const start::BirthFds& fds)
   own_segment.keep_private();
   bell_segment.keep_private();
   const unsigned worker = birth.worker;
-  const shm::ManagerLayout theirs{birth.workers};
-  const shm::BellLayout bells{birth.workers};
+  const shm::Capacity capacity{birth.ring_slots, birth.flights};
+  const shm::ManagerLayout theirs{birth.workers, capacity};
+  const shm::WorkerLayout ours{capacity};
+  const shm::BellLayout bells{birth.workers, capacity};
   manager_line = at<const ring::ManagerLine>(manager_segment, theirs.line(worker));
   verdicts = at<const ring::Verdict>(manager_segment, theirs.verdicts(worker));
   modules = at<const shm::ModuleEntry>(manager_segment, theirs.modules());
   line = at<ring::WorkerLine>(own_segment, shm::WorkerLayout::line);
   note = at<shm::WorkerNote>(own_segment, shm::WorkerLayout::note);
   flights = at<shm::WorkerFlight>(own_segment, shm::WorkerLayout::flights);
+  results_begin = ours.results();
   using Word = std::atomic<std::uint32_t>;
   own_bell = ring::Bell(at<Word>(bell_segment, bells.worker(worker)), own_eventfd, fencing);
   manager_bell =
@@ -54,14 +57,14 @@ Channel::Channel(const start::Birth& birth, const start::BirthFds& fds)
   constexpr bool shared = shm::TaskRing::shared_indices;
   tasks = shm::TaskRing::Consumer(shared ? bell_segment.begin() + bells.task_ring(worker)
                                          : manager_segment.begin() + theirs.task_ring(worker),
-                                  shm::ring_slots, birth.task_position);
+                                  birth.ring_slots, birth.task_position);
 #ifdef PINION_RING_BOOST
   results = shm::ResultRing::Producer(shm::ResultRing::Producer::Attach{},
                                       bell_segment.begin() + bells.result_ring(worker),
-                                      shm::ring_slots, birth.result_position);
+                                      birth.ring_slots, birth.result_position);
 #else
-  results = shm::ResultRing::Producer(own_segment.begin() + shm::WorkerLayout::result_ring,
-                                      shm::ring_slots, birth.result_position);
+  results = shm::ResultRing::Producer(own_segment.begin() + ours.result_ring(),
+                                      birth.ring_slots, birth.result_position);
 #endif
 }
 

@@ -28,6 +28,7 @@ struct Channel {
   const shm::ModuleEntry* modules;
   ring::WorkerLine* line;
   shm::WorkerNote* note;
+  std::uint64_t results_begin;
   shm::WorkerFlight* flights;
   ring::Bell own_bell;
   ring::Bell manager_bell;

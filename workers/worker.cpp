@@ -26,7 +26,7 @@ Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
     : channel_(channel),
       identity_(std::move(identity)),
       code_(channel.modules),
-      space_(channel.own_segment.begin(), shm::WorkerLayout::results, *channel.manager_line),
+      space_(channel.own_segment.begin(), channel.results_begin, *channel.manager_line),
       loop_(static_cast<IoBackend>(birth.io)),
       coroutines_(std::make_unique<CoroutineTasks>(*this)),
       child_concurrency_(birth.child_concurrency),

@@ -20,15 +20,15 @@ std::uint64_t random_number() {
 }
 
 /// Start sizes of all segments together.
-std::uint64_t start_bytes(unsigned workers) noexcept {
-  const shm::ManagerLayout layout{workers};
-  const shm::BellLayout bells{workers};
+std::uint64_t start_bytes(unsigned workers, shm::Capacity capacity) noexcept {
+  const shm::ManagerLayout layout{workers, capacity};
+  const shm::BellLayout bells{workers, capacity};
   return layout.arguments() + shm::argument_bytes_start + bells.bytes() +
-         workers * (shm::WorkerLayout::results + shm::result_bytes_start);
+         workers * (shm::WorkerLayout{capacity}.results() + shm::result_bytes_start);
 }
 
-std::uint64_t limit_or_default(unsigned workers, std::uint64_t limit) {
-  const std::uint64_t needed = start_bytes(workers);
+std::uint64_t limit_or_default(unsigned workers, shm::Capacity capacity, std::uint64_t limit) {
+  const std::uint64_t needed = start_bytes(workers, capacity);
   if (limit == 0) return std::max(needed, os::free_memory_bytes() / 4);
   if (limit < needed) {
     throw ResourceError("PoolOptions::arena_bytes", std::to_string(limit) + " bytes",
@@ -39,7 +39,8 @@ std::uint64_t limit_or_default(unsigned workers, std::uint64_t limit) {
 }
 
 /// Address space for a segment: all that the pool may hold, as far as process limits go.
-std::uint64_t address_range(unsigned workers, std::uint64_t limit) noexcept {
+std::uint64_t address_range(unsigned workers, shm::Capacity capacity,
+                            std::uint64_t limit) noexcept {
   constexpr std::uint64_t all_segments_max = std::uint64_t{1} << 44;  // of 47 bits
   std::uint64_t range = std::min(limit, all_segments_max / (workers + 1));
   rlimit r{};
@@ -48,10 +49,10 @@ std::uint64_t address_range(unsigned workers, std::uint64_t limit) noexcept {
     const std::uint64_t share = which == RLIMIT_AS ? r.rlim_cur / 4 / (workers + 1) : r.rlim_cur;
     range = std::min(range, share);
   }
-  const shm::ManagerLayout layout{workers};
+  const shm::ManagerLayout layout{workers, capacity};
   const std::uint64_t least =
       std::max(layout.arguments() + shm::argument_bytes_start,
-               shm::WorkerLayout::results + shm::result_bytes_start);
+               shm::WorkerLayout{capacity}.results() + shm::result_bytes_start);
   return shm::align_up(std::max(range, least), shm::page_bytes);
 }
 
@@ -65,12 +66,13 @@ shm::SegmentHeader Arena::header(shm::SegmentKind kind) const noexcept {
   return header;
 }
 
-Arena::Arena(unsigned workers, std::uint64_t limit_bytes)
+Arena::Arena(unsigned workers, shm::Capacity capacity, std::uint64_t limit_bytes)
     : pool_(random_number()),
-      layout_{workers},
-      bell_layout_{workers},
-      limit_(limit_or_default(workers, limit_bytes)),
-      range_(address_range(workers, limit_)),
+      layout_{workers, capacity},
+      worker_layout_{capacity},
+      bell_layout_{workers, capacity},
+      limit_(limit_or_default(workers, capacity, limit_bytes)),
+      range_(address_range(workers, capacity, limit_)),
       manager_("pinion-manager", range_, layout_.arguments() + shm::argument_bytes_start,
                shm::Sealed::future_read_only, header(shm::SegmentKind::manager),
                PROT_READ | PROT_WRITE),
@@ -85,7 +87,7 @@ std::shared_ptr<shm::Segment> Arena::make_worker_segment(unsigned worker,
   h.worker = worker;
   h.generation = generation;
   return std::make_shared<shm::Segment>("pinion-worker", range_,
-                                        shm::WorkerLayout::results + shm::result_bytes_start,
+                                        worker_layout_.results() + shm::result_bytes_start,
                                         shm::Sealed::for_all, h, PROT_READ);
 }
 

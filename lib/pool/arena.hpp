@@ -14,7 +14,7 @@ class Arena {
  public:
   /// Makes the manager's segment and the bell page. `limit_bytes` 0: a quarter of what cgroup and
   /// machine have free. Throws `ResourceError`.
-  Arena(unsigned workers, std::uint64_t limit_bytes);
+  Arena(unsigned workers, shm::Capacity capacity, std::uint64_t limit_bytes);
 
   /// A segment for a worker's new generation; the manager maps it read-only. Without the lock: it
   /// makes and populates memory.
@@ -42,6 +42,7 @@ class Arena {
   }
 
   [[nodiscard]] const shm::ManagerLayout& layout() const noexcept { return layout_; }
+  [[nodiscard]] const shm::WorkerLayout& worker_layout() const noexcept { return worker_layout_; }
   [[nodiscard]] const shm::BellLayout& bell_layout() const noexcept { return bell_layout_; }
   [[nodiscard]] std::byte* bell_memory() const noexcept { return bells_.begin(); }
   [[nodiscard]] int manager_fd() const noexcept { return manager_.fd(); }
@@ -58,6 +59,7 @@ class Arena {
 
   std::uint64_t pool_;
   shm::ManagerLayout layout_;
+  shm::WorkerLayout worker_layout_;
   shm::BellLayout bell_layout_;
   std::uint64_t limit_;
   std::uint64_t range_;  // address space of a segment that may grow

@@ -41,7 +41,7 @@ void Burial::bury(Lane& lane, ExitStatus status) {
   if (claimed > next) claimed = next;
   // In the order in which they went out, the last first: each goes back to the front.
   std::vector<std::uint16_t> flights;
-  for (std::uint16_t i = 0; lane.in_flight() != 0 && i < shm::flights_max; ++i) {
+  for (std::uint16_t i = 0; lane.in_flight() != 0 && i < lane.flights.size(); ++i) {
     if (lane.flights[i].used()) flights.push_back(i);
   }
   std::sort(flights.begin(), flights.end(), [&](std::uint16_t a, std::uint16_t b) {

@@ -26,7 +26,7 @@ bool Collector::collect() {
 bool Collector::drain(Lane& lane) {
   ResultMessage message;
   std::uint32_t taken = 0;
-  while (taken < shm::ring_slots && lane.results.take(message)) {
+  while (taken < state_.capacity.ring_slots && lane.results.take(message)) {
     ++taken;
     if (!handle(lane, message)) break;
   }
@@ -62,7 +62,7 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
     default:
       break;
   }
-  if (message.flight >= shm::flights_max || !lane.flights[message.flight].used()) {
+  if (message.flight >= lane.flights.size() || !lane.flights[message.flight].used()) {
     breach(lane, "it answered a task that it was not given");
     return false;
   }

@@ -42,7 +42,7 @@ void Dispatcher::update(Lane& lane) noexcept {
 
 std::uint32_t Dispatcher::depth_min(bool coroutine) const noexcept {
   return coroutine ? std::min<std::uint32_t>(state_.options.child_concurrency + 2,
-                                             shm::flights_max)
+                                             state_.capacity.flights)
                    : 2;
 }
 
@@ -339,13 +339,13 @@ void Dispatcher::flush_controls(Lane& lane) {
   if (lane.controls_waiting.empty()) return;
   const ring::WorkerLine& theirs = lane.worker_line();
   while (!lane.controls_waiting.empty()) {
-    if (lane.controls.size() >= shm::controls_max) {
+    if (lane.controls.size() >= state_.capacity.controls()) {
       // What the worker says of its reading is bounded by what there is to read; a lie overwrites
       // its own unread slots only.
       const std::uint64_t read = std::max(theirs.claimed.load(std::memory_order_acquire),
                                           theirs.read.load(std::memory_order_acquire));
       while (!lane.controls.empty() && lane.controls.front() < read) lane.controls.pop_front();
-      if (lane.controls.size() >= shm::controls_max) {
+      if (lane.controls.size() >= state_.capacity.controls()) {
         state_.controls_waiting.store(true, std::memory_order_relaxed);
         return;
       }

@@ -54,6 +54,8 @@ start::Birth Fleet::order_for(const Lane& lane) const {
   birth.workers = state_.workers;
   birth.task_position = lane.birth_position;
   birth.result_position = lane.results.position();
+  birth.ring_slots = state_.capacity.ring_slots;
+  birth.flights = state_.capacity.flights;
   birth.child_concurrency = state_.options.child_concurrency;
   birth.idle = static_cast<std::uint8_t>(state_.options.idle);
   birth.io = static_cast<std::uint8_t>(state_.options.io);
@@ -82,15 +84,15 @@ void Fleet::give_birth(Lane& lane) {
     state_.arena.adopt(*segment);
     lane.segment = std::move(segment);
     ++lane.generation;
-    lane.reset_flights();
+    lane.reset_flights(state_.capacity.flights);
     lane.birth_position = lane.tasks.position();
     const std::uint64_t results = lane.results.position();
     constexpr bool shared = shm::ResultRing::shared_indices;
     if constexpr (shared) state_.remake_rings(lane);
     lane.results = shm::ResultRing::Consumer(
         shared ? state_.result_ring_memory(lane.index)
-               : lane.segment->begin() + shm::WorkerLayout::result_ring,
-        shm::ring_slots, results);
+               : lane.segment->begin() + state_.arena.worker_layout().result_ring(),
+        state_.capacity.ring_slots, results);
     lane.line->drained.store(results, std::memory_order_relaxed);
     lane.line->granted.store(lane.segment->committed(), std::memory_order_relaxed);
     lane.respawn_ns = 0;

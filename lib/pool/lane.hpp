@@ -37,6 +37,7 @@ struct Lane {
   ring::ManagerLine* line = nullptr;
   ring::Verdict* verdicts = nullptr;
   std::shared_ptr<shm::Segment> segment;  // of this generation
+  std::uint64_t results_begin = 0;        // in it: where result blocks may lie
   ring::Bell bell;                        // the worker's
   ring::Fencing fencing = ring::Fencing::symmetric;
 
@@ -102,14 +103,14 @@ struct Lane {
   /// `bytes` at `offset` of the worker's segment, if they lie in what is committed; else null.
   [[nodiscard]] const std::byte* checked(std::uint64_t offset, std::uint64_t bytes) const noexcept {
     const std::uint64_t end = segment->committed();
-    if (offset < shm::WorkerLayout::results || offset > end || bytes > end - offset) return nullptr;
+    if (offset < results_begin || offset > end || bytes > end - offset) return nullptr;
     return segment->begin() + offset;
   }
 
-  void reset_flights() {
-    flights.assign(shm::flights_max, Flight{});
+  void reset_flights(std::uint32_t count) {
+    flights.assign(count, Flight{});
     free_flights.clear();
-    for (std::size_t i = shm::flights_max; i-- > 0;) {
+    for (std::size_t i = count; i-- > 0;) {
       free_flights.push_back(static_cast<std::uint16_t>(i));
     }
     outstanding = 0;
@@ -142,7 +143,7 @@ struct Lane {
     task_ns = task_ns == 0 || ns > task_ns ? ns : task_ns - (task_ns - ns) / 4;
     const std::uint32_t work = woken.load(std::memory_order_relaxed) ? depth_woken_ns : depth_ns;
     const std::uint32_t n = work / (task_ns == 0 ? 1 : task_ns);
-    depth = std::max(depth_min, std::min<std::uint32_t>(n, shm::flights_max));
+    depth = std::max(depth_min, std::min(n, static_cast<std::uint32_t>(flights.size())));
   }
 };
 

@@ -12,6 +12,12 @@ constexpr unsigned asymmetric_workers_max = 16;
 /// About what a wake-up costs: two of them, measured at 7 to 25 us one way.
 constexpr std::int64_t spin_ns = 50'000;
 
+shm::Capacity capacity_for(const PoolOptions& options) {
+  // Rings whose capacity is part of their type have only one.
+  if (shm::TaskRing::shared_indices) return {};
+  return shm::Capacity::for_concurrency(options.child_concurrency);
+}
+
 unsigned cores_of(const topology::Plan& plan) {
   topology::CpuSet all;
   for (const auto& worker : plan.workers) all = all | worker.cpus;
@@ -26,7 +32,8 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
       workers(static_cast<unsigned>(plan.workers.size())),
       crowded(cores_of(plan) != 0 && workers > cores_of(plan)),
       spin_ns(pool::spin_ns),
-      arena(workers, options.arena_bytes),
+      capacity(capacity_for(options)),
+      arena(workers, capacity, options.arena_bytes),
       modules(arena.modules()),
       ledger(pool_ledger),
       fencing(workers <= asymmetric_workers_max && os::register_membarrier()
@@ -43,6 +50,7 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
   for (unsigned i = 0; i < workers; ++i) {
     auto lane = std::make_unique<Lane>();
     lane->index = i;
+    lane->results_begin = arena.worker_layout().results();
     lane->cpus = plan.workers[i].cpus;
     lane->numa_node = plan.workers[i].numa_node;
     if (lane->cpus.count() == 1) lane->only_cpu = static_cast<int>(lane->cpus.members().front());
@@ -55,7 +63,7 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
                                 arena.bell_memory() + arena.bell_layout().worker(i)),
                             lane->eventfd.get(), fencing);
     if constexpr (!shm::TaskRing::shared_indices) {
-      lane->tasks = shm::TaskRing::Producer(arena.at(layout.task_ring(i)), shm::ring_slots, 0);
+      lane->tasks = shm::TaskRing::Producer(arena.at(layout.task_ring(i)), capacity.ring_slots, 0);
     }
     lanes.push_back(std::move(lane));
   }
@@ -68,8 +76,8 @@ void State::remake_rings([[maybe_unused]] Lane& lane) {
     // A dead worker may have left its index anywhere: both queues begin anew.
     lane.tasks = shm::TaskRing::Producer(arena.bell_memory() +
                                              arena.bell_layout().task_ring(lane.index),
-                                         shm::ring_slots, lane.tasks.position());
-    shm::ResultRing::Producer(result_ring_memory(lane.index), shm::ring_slots,
+                                         capacity.ring_slots, lane.tasks.position());
+    shm::ResultRing::Producer(result_ring_memory(lane.index), capacity.ring_slots,
                               lane.results.position());
   }
 }

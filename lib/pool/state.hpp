@@ -47,6 +47,7 @@ struct State {
   os::ForkGuard guard;
 
   mutable std::mutex mutex;
+  const shm::Capacity capacity;
   Arena arena;
   start::ModuleTable modules;
   Ledger& ledger;

@@ -94,7 +94,7 @@ bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error
     return true;
   }
   for (const auto& lane : state_.lanes) {
-    for (std::uint16_t i = 0; lane->in_flight() != 0 && i < shm::flights_max; ++i) {
+    for (std::uint16_t i = 0; lane->in_flight() != 0 && i < lane->flights.size(); ++i) {
       if (lane->flights[i].entry != &entry) continue;
       if (!revoke(*lane, {i}).empty()) {
         lane->flights[i].entry = nullptr;
@@ -114,7 +114,7 @@ bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
   for (const auto& lane : state_.lanes) {
     if (lane->in_flight() == 0) continue;
     std::vector<std::uint16_t> mine;
-    for (std::uint16_t i = 0; i < shm::flights_max; ++i) {
+    for (std::uint16_t i = 0; i < lane->flights.size(); ++i) {
       if (lane->flights[i].map == &map) mine.push_back(i);
     }
     if (mine.empty()) continue;
@@ -166,7 +166,7 @@ void TakeBack::stop_everything() {
   }
   for (const auto& lane : state_.lanes) {
     std::vector<std::uint16_t> singles;
-    for (std::uint16_t i = 0; lane->in_flight() != 0 && i < shm::flights_max; ++i) {
+    for (std::uint16_t i = 0; lane->in_flight() != 0 && i < lane->flights.size(); ++i) {
       if (lane->flights[i].entry != nullptr) singles.push_back(i);
     }
     if (singles.empty()) continue;
@@ -199,7 +199,7 @@ bool TakeBack::move_work() {
 void TakeBack::move_half(Lane& from) {
   std::vector<std::uint16_t> flights;
   std::uint16_t running = ring::no_flight;
-  for (std::uint16_t i = 0; i < shm::flights_max; ++i) {
+  for (std::uint16_t i = 0; i < from.flights.size(); ++i) {
     const Flight& flight = from.flights[i];
     if (!flight.used() || flight.revoked) continue;
     flights.push_back(i);

@@ -13,7 +13,7 @@ std::int64_t TimeLimits::check(std::int64_t now_ns) {
   std::int64_t next = os::never_ns;
   for (const auto& lane : state_.lanes) {
     if (lane->timed == 0 || lane->state == Lane::State::none) continue;
-    for (std::uint16_t i = 0; i < shm::flights_max; ++i) {
+    for (std::uint16_t i = 0; i < lane->flights.size(); ++i) {
       const Flight& flight = lane->flights[i];
       if (!flight.used() || flight.revoked || (flight.flags & ring::task_is_timed) == 0) continue;
       next = std::min(next, check(*lane, i, now_ns));

@@ -52,21 +52,27 @@ static_assert(sizeof(ModuleEntry) == 512);
 inline constexpr std::size_t modules_max = 256;
 
 struct ManagerLayout {
-  unsigned workers;
+  unsigned workers = 0;
+  Capacity capacity{};
 
-  static constexpr std::uint64_t task_ring_bytes =
-      TaskRing::shared_indices ? 0 : align_up(TaskRing::bytes(ring_slots), ring::writer_bytes);
-  static constexpr std::uint64_t worker_bytes =
-      sizeof(ring::ManagerLine) + flights_max * sizeof(ring::Verdict) + task_ring_bytes;
-
-  [[nodiscard]] static constexpr std::uint64_t line(unsigned worker) noexcept {
-    return ring::writer_bytes + worker * worker_bytes;
+  [[nodiscard]] constexpr std::uint64_t verdicts_bytes() const noexcept {
+    return align_up(capacity.flights * sizeof(ring::Verdict), ring::writer_bytes);
   }
-  [[nodiscard]] static constexpr std::uint64_t verdicts(unsigned worker) noexcept {
+  [[nodiscard]] constexpr std::uint64_t worker_bytes() const noexcept {
+    const std::uint64_t task_ring_bytes =
+        TaskRing::shared_indices
+            ? 0
+            : align_up(TaskRing::bytes(capacity.ring_slots), ring::writer_bytes);
+    return sizeof(ring::ManagerLine) + verdicts_bytes() + task_ring_bytes;
+  }
+  [[nodiscard]] constexpr std::uint64_t line(unsigned worker) const noexcept {
+    return ring::writer_bytes + worker * worker_bytes();
+  }
+  [[nodiscard]] constexpr std::uint64_t verdicts(unsigned worker) const noexcept {
     return line(worker) + sizeof(ring::ManagerLine);
   }
-  [[nodiscard]] static constexpr std::uint64_t task_ring(unsigned worker) noexcept {
-    return verdicts(worker) + flights_max * sizeof(ring::Verdict);
+  [[nodiscard]] constexpr std::uint64_t task_ring(unsigned worker) const noexcept {
+    return verdicts(worker) + verdicts_bytes();
   }
   [[nodiscard]] constexpr std::uint64_t modules() const noexcept { return line(workers); }
   [[nodiscard]] constexpr std::uint64_t arguments() const noexcept {
@@ -90,34 +96,42 @@ struct alignas(32) WorkerFlight {
 static_assert(sizeof(WorkerFlight) == 32);
 
 struct WorkerLayout {
+  Capacity capacity{};
+
   static constexpr std::uint64_t line = ring::writer_bytes;
   static constexpr std::uint64_t note = line + sizeof(ring::WorkerLine);
   static constexpr std::uint64_t flights = note + sizeof(WorkerNote);
-  static constexpr std::uint64_t result_ring = flights + flights_max * sizeof(WorkerFlight);
-  static constexpr std::uint64_t result_ring_bytes =
-      ResultRing::shared_indices ? 0 : ResultRing::bytes(ring_slots);
-  static constexpr std::uint64_t results =
-      align_up(result_ring + result_ring_bytes, page_bytes);
+  [[nodiscard]] constexpr std::uint64_t result_ring() const noexcept {
+    return align_up(flights + capacity.flights * sizeof(WorkerFlight), ring::writer_bytes);
+  }
+  [[nodiscard]] constexpr std::uint64_t results() const noexcept {
+    const std::uint64_t ring_bytes =
+        ResultRing::shared_indices ? 0 : ResultRing::bytes(capacity.ring_slots);
+    return align_up(result_ring() + ring_bytes, page_bytes);
+  }
 };
-static_assert(WorkerLayout::result_ring % ring::line_bytes == 0);
-static_assert(ManagerLayout::task_ring(0) % ring::line_bytes == 0);
 
 struct BellLayout {
-  unsigned workers;
+  unsigned workers = 0;
+  Capacity capacity{};
 
   static constexpr std::uint64_t manager = ring::writer_bytes;
   [[nodiscard]] static constexpr std::uint64_t worker(unsigned index) noexcept {
     return manager + (index + 1) * ring::writer_bytes;
   }
   // Only with rings that have shared indices:
-  static constexpr std::uint64_t ring_stride =
-      align_up(TaskRing::bytes(ring_slots), ring::writer_bytes) +
-      align_up(ResultRing::bytes(ring_slots), ring::writer_bytes);
+  [[nodiscard]] constexpr std::uint64_t task_ring_bytes() const noexcept {
+    return align_up(TaskRing::bytes(capacity.ring_slots), ring::writer_bytes);
+  }
+  [[nodiscard]] constexpr std::uint64_t ring_stride() const noexcept {
+    return task_ring_bytes() +
+           align_up(ResultRing::bytes(capacity.ring_slots), ring::writer_bytes);
+  }
   [[nodiscard]] constexpr std::uint64_t task_ring(unsigned index) const noexcept {
-    return worker(workers) + index * ring_stride;
+    return worker(workers) + index * ring_stride();
   }
   [[nodiscard]] constexpr std::uint64_t result_ring(unsigned index) const noexcept {
-    return task_ring(index) + align_up(TaskRing::bytes(ring_slots), ring::writer_bytes);
+    return task_ring(index) + task_ring_bytes();
   }
   [[nodiscard]] constexpr std::uint64_t bytes() const noexcept {
     return align_up(TaskRing::shared_indices ? task_ring(workers) : worker(workers), page_bytes);
@@ -129,9 +143,9 @@ constexpr std::uint64_t layout_number() noexcept {
   constexpr std::uint64_t sizes[] = {
       sizeof(void*),        sizeof(SegmentHeader), sizeof(ring::ManagerLine),
       sizeof(ring::Verdict), sizeof(ring::WorkerLine), sizeof(ring::TaskMessage),
-      sizeof(ring::ResultMessage), sizeof(ModuleEntry), sizeof(WorkerNote), sizeof(WorkerFlight), ring_slots, flights_max, modules_max,
-      ManagerLayout::worker_bytes, WorkerLayout::result_ring, WorkerLayout::results,
-      BellLayout::ring_stride, TaskRing::shared_indices, alignof(ring::Slot<ring::TaskMessage>),
+      sizeof(ring::ResultMessage), sizeof(ModuleEntry), sizeof(WorkerNote), sizeof(WorkerFlight), modules_max,
+      ManagerLayout{1}.arguments(), WorkerLayout{}.result_ring(), WorkerLayout{}.results(),
+      BellLayout{1}.ring_stride(), TaskRing::shared_indices, alignof(ring::Slot<ring::TaskMessage>),
       offsetof(ring::TaskMessage, payload), offsetof(ring::ResultMessage, payload)};
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over the numbers
   for (const std::uint64_t n : sizes) hash = (hash ^ n) * 0x100000001b3;

@@ -20,6 +20,8 @@ struct Birth {
   std::uint32_t workers = 0;  // of the pool
   std::uint64_t task_position = 0;
   std::uint64_t result_position = 0;
+  std::uint32_t ring_slots = 0;  // with `flights`: shm::Capacity
+  std::uint32_t flights = 0;
   std::uint32_t child_concurrency = 0;
   std::uint8_t idle = 0;        // pinion::Idle
   std::uint8_t io = 0;          // pinion::IoBackend

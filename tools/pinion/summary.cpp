@@ -1,7 +1,6 @@
 #include "summary.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 namespace pinion::command {
 
@@ -15,15 +14,17 @@ void Summary::add(bool started, bool failed, unsigned worker) {
 
 std::string Summary::text(const std::vector<WorkerInfo>& workers) const {
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin_;
-  std::string text = fmt::format("jobs        {}, {} failed\nwall time   {:.2f} s\njobs per s  {:.0f}\n",
-                                 jobs_, failed_, time.count(),
-                                 static_cast<double>(jobs_) / time.count());
+  std::string text =
+      fmt::format("jobs        {}, {} failed\nwall time   {:.2f} s\njobs per s  {:.0f}\n", jobs_,
+                  failed_, time.count(), static_cast<double>(jobs_) / time.count());
   for (const WorkerInfo& worker : workers) {
     const std::uint64_t jobs = worker.index < by_worker_.size() ? by_worker_[worker.index] : 0;
-    const std::string place = worker.cpus.empty() ? "not bound"
-                                                  : fmt::format("CPU {}", fmt::join(worker.cpus, ","));
-    text += fmt::format("worker {:<4} {}: {} job{}\n", worker.index, place, jobs,
-                        jobs == 1 ? "" : "s");
+    std::string place;
+    for (const unsigned cpu : worker.cpus)
+      place += (place.empty() ? "CPU " : ",") + std::to_string(cpu);
+    if (place.empty()) place = "not bound";
+    text +=
+        fmt::format("worker {:<4} {}: {} job{}\n", worker.index, place, jobs, jobs == 1 ? "" : "s");
   }
   return text;
 }

@@ -110,7 +110,7 @@ void CoroutineTasks::answer_single(Task& task, Item& item) {
       }
       return;
     case Item::How::error:
-      worker_.publish_error(task.message, task.position, item.error);
+      worker_.publish_error(task.message, task.position, item.error, std::move(item.blocks));
       return;
     case Item::How::cancelled:
     case Item::How::timed_out:

@@ -230,7 +230,9 @@ void Worker::run_plain(const ring::TaskMessage& message, std::uint64_t position)
     throw;  // pthread_exit: not an error of the task
   } catch (...) {
     frame_ = nullptr;
-    publish_error(message, position, encode_current_exception(message.first));
+    publish_error(message, position, encode_current_exception(message.first),
+                  std::move(frame.blocks));
+    channel_.line->chunk.store(0, std::memory_order_release);
     return;
   }
   frame_ = nullptr;
@@ -279,18 +281,18 @@ void Worker::publish(ring::ResultMessage& message, std::span<const PlainFrame::B
 }
 
 void Worker::publish_error(const ring::TaskMessage& task, std::uint64_t position,
-                           std::span<const std::byte> error) {
+                           std::span<const std::byte> error,
+                           std::vector<PlainFrame::Block> blocks) {
   ring::ResultMessage message{};
   message.flight = task.flight;
   message.kind = ring::ResultKind::error;
   message.position = position;
   message.items_done = 1;
-  std::vector<PlainFrame::Block> blocks;
   try {
     if (!error.empty()) {
       blocks.push_back({take_space(task.flight, error.size()), error.size()});
-      std::memcpy(space_.at(blocks[0].offset), error.data(), error.size());
-      message.payload.block = {blocks[0].offset, error.size()};
+      std::memcpy(space_.at(blocks.back().offset), error.data(), error.size());
+      message.payload.block = {blocks.back().offset, error.size()};
     }
   } catch (const ResourceError&) {
     message.payload.block = {};  // no text: decodes as a shortage of memory

@@ -65,7 +65,8 @@ class Worker {
                bool kept = false);
   /// As an error of a single item.
   void publish_error(const ring::TaskMessage& task, std::uint64_t position,
-                     std::span<const std::byte> error);
+                     std::span<const std::byte> error,
+                     std::vector<PlainFrame::Block> blocks = {});
 
   [[nodiscard]] ResultSpace& space() noexcept { return space_; }
   [[nodiscard]] ring::WorkerLine& line() noexcept { return *channel_.line; }

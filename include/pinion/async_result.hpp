@@ -60,6 +60,12 @@ class EntryHandle {
 template <class T>
 T decode_value(LedgerEntry& entry) {
   const ResultView result = view(entry);
+  struct Ends {
+    LedgerEntry* entry;
+    ~Ends() {
+      if (entry != nullptr) end_reading(*entry);
+    }
+  } ends{result.in_place ? &entry : nullptr};
   if constexpr (is_vector<T>) {
     if (result.job != nullptr) {
       using R = typename T::value_type;

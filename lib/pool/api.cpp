@@ -56,14 +56,15 @@ ResultView view(LedgerEntry& entry) {
   if (side == nullptr) return {entry.outcome, {entry.data, entry.bytes}, nullptr};
   if (side->job != nullptr) return {entry.outcome, {}, side->job.get()};
   if (entry.outcome == Outcome::value) {
-    core_of(entry).read_in_place(entry);
-    if (side->segment != nullptr) {
-      return {entry.outcome, {side->segment->begin() + side->offset, side->bytes}, nullptr};
+    if (core_of(entry).read_in_place(entry)) {
+      return {entry.outcome, {side->segment->begin() + side->offset, side->bytes}, nullptr, true};
     }
     if (side->owned.empty()) return {entry.outcome, {entry.data, entry.bytes}, nullptr};
   }
   return {entry.outcome, side->owned, nullptr};
 }
+
+void end_reading(LedgerEntry& entry) noexcept { core_of(entry).end_reading(entry); }
 
 bool has_error(LedgerEntry& entry) noexcept {
   if (entry.outcome == Outcome::mapped) {

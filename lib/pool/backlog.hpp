@@ -28,6 +28,18 @@ class Backlog {
     make_room();
     items_.push_front(waiting);
   }
+  /// Moves the first for which `matches` holds to the front; false where there is none. O(n).
+  template <class Matches>
+  bool promote(Matches matches) {
+    for (auto it = items_.begin(); it != items_.end(); ++it) {
+      if (!matches(*it)) continue;
+      const Waiting found = *it;
+      items_.erase(it);
+      items_.push_front(found);
+      return true;
+    }
+    return false;
+  }
   /// Takes the first for which `matches` holds out of the queue; false where there is none. O(n).
   template <class Matches>
   bool remove(Matches matches) {

@@ -60,6 +60,10 @@ void Burial::bury(Lane& lane, ExitStatus status) {
 void Burial::settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, ExitStatus status) {
   Flight& flight = lane.flights[number];
   if (flight.revoked) return;  // it was ended, or is elsewhere, already
+  const std::uint64_t stamp =
+      lane.worker_flight(number).started_ns.load(std::memory_order_acquire);
+  // It was killed for an item that has ended meanwhile: the one that ran is not to blame.
+  if (static_cast<std::int64_t>(stamp) != flight.overdue_stamp) flight.overdue = false;
   MapState* const map = flight.map;
   if (flight.position >= claimed) {
     dispatcher_.requeue(lane, number);
@@ -121,9 +125,10 @@ void Burial::settle_coroutines(Lane& lane, std::uint16_t number, ExitStatus stat
       case shm::item_ended:
         collector_.settle_item(map, flight.first + i, *outcomes, i);
         break;
-      case shm::item_started:
+      case shm::item_started:  // they start in order: the first is the oldest, which was overdue
         settler_.items_local_error(map, flight.first + i, 1,
                                    loss(lane, flight, status, flight.first + i));
+        flight.overdue = false;
         break;
       case shm::item_unstarted:
         dispatcher_.give_back(map, {flight.first + i, 1});

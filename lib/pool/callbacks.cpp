@@ -13,11 +13,24 @@ Callbacks::~Callbacks() {
   while (queue_.pop(left)) delete left;
 }
 
-void Callbacks::start(WaitForResults wait) {
+bool Callbacks::expect(WaitForResults wait) {
   const std::lock_guard lock(start_mutex_);
-  if (thread_.joinable() || stopping_.load()) return;
-  wait_ = std::move(wait);
-  thread_ = os::quiet_thread("pinion-callback", [this] { run(); });
+  // A callback may register others to the last: its thread looks again before it ends.
+  if (stopping_.load() && !on_this_thread()) return false;
+  if (!thread_.joinable() && !stopping_.load()) {
+    wait_ = std::move(wait);
+    thread_ = os::quiet_thread("pinion-callback", [this] { run(); });
+  }
+  if (expected_.fetch_add(1, std::memory_order_seq_cst) == 0) wake();
+  return true;
+}
+
+void Callbacks::run_here(const Function& function) noexcept {
+  try {
+    function();
+  } catch (...) {
+    errors_.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 void Callbacks::post(Function function) {
@@ -33,21 +46,21 @@ void Callbacks::wake() noexcept {
 }
 
 void Callbacks::stop() noexcept {
-  stopping_.store(true);
+  std::thread thread;
+  {  // not held while joining: what still runs may register callbacks
+    const std::lock_guard lock(start_mutex_);
+    stopping_.store(true);
+    thread = std::move(thread_);
+  }
   wake();
-  const std::lock_guard lock(start_mutex_);
-  if (thread_.joinable() && !on_this_thread()) thread_.join();
+  if (thread.joinable()) thread.join();
 }
 
 void Callbacks::run_posted() noexcept {
   Function* function = nullptr;
   while (queue_.pop(function)) {
     const std::unique_ptr<Function> owner(function);
-    try {
-      (*owner)();
-    } catch (...) {
-      errors_.fetch_add(1, std::memory_order_relaxed);
-    }
+    run_here(*owner);
     expected_.fetch_sub(1, std::memory_order_relaxed);
   }
 }
@@ -63,11 +76,11 @@ void Callbacks::run() noexcept {
   thread_id_.store(std::this_thread::get_id());
   for (;;) {
     run_posted();
-    if (stopping_.load() && queue_.empty()) return;
+    if (stopping_.load() && expected() == 0) return;
     if (expected() == 0) {
       sleep();
-    } else if (queue_.empty() && !stopping_.load()) {
-      wait_([this] { return !queue_.empty() || stopping_.load(); });
+    } else if (queue_.empty()) {
+      wait_([this] { return !queue_.empty(); });
     }
   }
 }

@@ -24,15 +24,15 @@ class Callbacks {
   /// After `stop`.
   ~Callbacks();
 
-  /// One more callback will come, when its task has ended; until then somebody must collect.
-  void expect() noexcept {
-    if (expected_.fetch_add(1, std::memory_order_seq_cst) == 0) wake();
-  }
+  /// One more callback will come, when its task has ended; until then the thread does not end. Makes
+  /// the thread if it is not there; `wait` is the first one's for all. False when the thread has
+  /// ended or is about to: then the caller runs it itself. Throws `std::system_error`.
+  bool expect(WaitForResults wait);
+  /// Runs one on the calling thread.
+  void run_here(const Function& function) noexcept;
   [[nodiscard]] std::uint64_t expected() const noexcept {
     return expected_.load(std::memory_order_relaxed);
   }
-  /// Makes the thread if it is not there. Throws `std::system_error`.
-  void start(WaitForResults wait);
   /// Hands over an expected callback. Any thread, also under the pool's lock.
   void post(Function function);
   /// Runs what was posted and ends the thread.

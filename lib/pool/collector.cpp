@@ -259,8 +259,7 @@ void Collector::handle_need_space(Lane& lane, const ResultMessage& message) {
     lane.line->granted.store(lane.segment->committed(), std::memory_order_release);
   } else if (possible) {
     // No more memory: what results hold is copied out, and what nobody reads goes back.
-    for (LedgerEntry* entry : lane.kept) settler_.copy_out(*entry);
-    lane.kept.clear();
+    std::erase_if(lane.kept, [&](LedgerEntry* entry) { return settler_.copy_out(*entry); });
     granted = !lane.give_backs.empty() || !lane.controls_waiting.empty();
   }
   dispatcher_.flush_give_backs(lane, true);

@@ -62,7 +62,7 @@ Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger)
       burial_(state_, settler_, dispatcher_, collector_),
       turns_(state_, collector_, takeback_),
       fleet_(state_, dispatcher_, burial_, turns_),
-      limits_(state_, takeback_),
+      limits_(state_),
       service_(state_, collector_, takeback_, fleet_, turns_, limits_) {
   code = state_.code = &code_;
   keep_initializer();
@@ -145,7 +145,7 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
   LedgerEntry* entry = nullptr;
   {
     const Locked lock(state_);
-    if (offset && (error || !state_.accepting())) state_.arena.give_arguments(*offset, bytes);
+    if (offset && (error || !state_.accepting())) dispatcher_.unreserve(*offset, bytes);
     entry = &open_entry(s.options);
     if (error) {
       settler_.local_error(*entry, error);
@@ -236,16 +236,12 @@ bool Core::cancel(LedgerEntry& entry) {
 }
 
 void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
-  if (over_.load()) {  // no callback thread is left: here and now
-    try {
-      callback();
-    } catch (...) {
-    }
+  const bool later = state_.callbacks.expect(
+      [this](const std::function<bool()>& reached) { turns_.wait_for_callbacks(reached); });
+  if (!later) {  // no callback thread is left: here and now
+    state_.callbacks.run_here(callback);
     return;
   }
-  state_.callbacks.start(
-      [this](const std::function<bool()>& reached) { turns_.wait_for_callbacks(reached); });
-  state_.callbacks.expect();
   {
     const Locked lock(state_);
     if (!entry.done()) {
@@ -257,9 +253,21 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
   look_after();
 }
 
-void Core::read_in_place(LedgerEntry& entry) {
+bool Core::read_in_place(LedgerEntry& entry) {
+  if (!state_.guard.same_process()) {
+    if (entry.side->segment == nullptr) return false;
+    throw PoolClosed("this result lies in memory that a forked child does not have: get it before "
+                     "the fork");
+  }
   const Locked lock(state_);
-  entry.side->reading = true;
+  if (entry.side->segment == nullptr) return false;
+  ++entry.side->readers;
+  return true;
+}
+
+void Core::end_reading(LedgerEntry& entry) noexcept {
+  const Locked lock(state_);
+  --entry.side->readers;
 }
 
 detail::Side& Core::side_of(LedgerEntry& entry) {
@@ -276,7 +284,7 @@ void Core::close() {
   const Locked lock(state_);
   if (state_.phase != State::Phase::open) return;
   state_.phase = State::Phase::closed;
-  state_.refusing.store(true);
+  state_.refuse();
   state_.must_tell_service = true;
 }
 
@@ -284,7 +292,7 @@ void Core::terminate() {
   const Locked lock(state_);
   if (state_.stopped() || over_.load()) return;
   state_.phase = State::Phase::terminated;
-  state_.refusing.store(true);
+  state_.refuse();
   state_.must_stop = true;
   state_.must_tell_service = true;
 }
@@ -339,7 +347,9 @@ std::vector<WorkerInfo> Core::infos() const {
     switch (lane->state) {
       case Lane::State::none: info.state = WorkerInfo::State::lost; break;
       case Lane::State::starting: info.state = WorkerInfo::State::starting; break;
-      case Lane::State::ready: info.state = WorkerInfo::State::ready; break;
+      case Lane::State::ready:
+        info.state = lane->pid != 0 ? WorkerInfo::State::ready : WorkerInfo::State::starting;
+        break;
       default: info.state = WorkerInfo::State::stopping; break;
     }
     if (lane->segment != nullptr) lane->read_note(info);

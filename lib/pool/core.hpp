@@ -29,7 +29,9 @@ class Core final : public detail::PoolCore {
   void poll() { turns_.poll(); }
   bool cancel(LedgerEntry& entry);
   void when_done(LedgerEntry& entry, std::function<void()> callback);
-  void read_in_place(LedgerEntry& entry);
+  /// Whether the value lies in a worker's memory, and stays there until `end_reading`.
+  bool read_in_place(LedgerEntry& entry);
+  void end_reading(LedgerEntry& entry) noexcept;
   void release(LedgerEntry& entry);
   detail::Side& side_of(LedgerEntry& entry);
 

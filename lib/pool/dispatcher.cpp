@@ -83,7 +83,6 @@ void Dispatcher::push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry
     lane.verdicts[number].timeout_ns.store(static_cast<std::uint64_t>(options.timeout.ns()),
                                            std::memory_order_relaxed);
     flight.dispatched_ns = os::now_ns();
-    flight.overdue_stamp = 0;
     ++lane.timed;
     state_.watch_timed(os::add_ns(flight.dispatched_ns, options.timeout.ns()));
   }
@@ -122,13 +121,22 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
 
 std::optional<std::uint64_t> Dispatcher::reserve(std::uint64_t bytes) {
   if (!state_.backlog.empty() || state_.open_lanes.next(0) < 0) return std::nullopt;
-  return state_.arena.take_arguments(bytes);
+  const auto offset = state_.arena.take_arguments(bytes);
+  if (offset) ++reserved_;
+  return offset;
+}
+
+void Dispatcher::unreserve(std::uint64_t offset, std::uint64_t bytes) {
+  --reserved_;
+  state_.arena.give_arguments(offset, bytes);
+  feed();
 }
 
 void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
                         ring::BlockRef arguments) {
   entry.code = code | std::uint64_t{flags} << code_flags_shift | code_in_arena;
   std::memcpy(entry.data, &arguments, sizeof arguments);
+  --reserved_;
   state_.backlog.push_back({&entry, nullptr});
   feed();
 }
@@ -188,15 +196,15 @@ bool Dispatcher::send(Lane& lane, LedgerEntry& entry) {
   return true;
 }
 
-/// An item does not encode. It ends with its error once it is alone; until then chunks shrink.
-bool Dispatcher::keep_out(MapState& map, ItemRange range, const std::exception_ptr& error) {
+/// An item of the range does not encode. Halves find which; the others go out.
+void Dispatcher::not_encoded(MapState& map, ItemRange range, const std::exception_ptr& error) {
   if (range.count == 1) {
     settler_.items_local_error(map, range.first, 1, error);
-  } else {
-    map.taken_back.push_back(range);
-    map.chunk_items_max = 1;
+    return;
   }
-  return true;
+  const std::uint32_t half = range.count / 2;
+  map.taken_back.push_back({range.first + half, range.count - half});
+  map.taken_back.push_back({range.first, half});
 }
 
 bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
@@ -215,7 +223,8 @@ bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
   try {
     bytes = map.job->chunk_bytes(range.first, range.count);
   } catch (...) {
-    return keep_out(map, range, std::current_exception());
+    not_encoded(map, range, std::current_exception());
+    return true;
   }
   std::byte* at = message.payload.inline_bytes;
   if (bytes <= ring::inline_bytes_max) {
@@ -243,10 +252,41 @@ bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
     if (bytes > ring::inline_bytes_max) {
       state_.arena.give_arguments(message.payload.block.offset, bytes);
     }
-    return keep_out(map, range, std::current_exception());
+    not_encoded(map, range, std::current_exception());
+    return true;
   }
   lane.depth = std::max(lane.depth, depth_min(map.job->coroutine));
   push(lane, message, nullptr, &map);
+  return true;
+}
+
+/// Nobody runs anything, and no submit is about to: no answer will give memory back.
+bool Dispatcher::nothing_will_end() const noexcept {
+  return reserved_ == 0 && std::all_of(state_.lanes.begin(), state_.lanes.end(),
+                                       [](const auto& lane) { return lane->in_flight() == 0; });
+}
+
+/// The first of the backlog finds no room although nothing runs: what holds memory goes first, and
+/// with nothing like it the rest is in results, so that waiting would not help.
+bool Dispatcher::make_room(const Waiting& first) {
+  const bool promoted = state_.backlog.promote([](const Waiting& w) {
+    return w.entry != nullptr && (w.entry->code & code_in_arena) != 0;
+  });
+  if (promoted) return true;
+  if (first.map == nullptr) {
+    state_.backlog.pop_front();
+    settler_.local_error(*first.entry,
+                         arena_shortage(state_.arena, first.entry->side->arguments.size()));
+    return true;
+  }
+  MapState& map = *first.map;
+  const ItemRange range = map.take(map.chunk_items(state_.workers));
+  if (range.count > 1) {  // it goes on with smaller chunks
+    map.taken_back.push_back(range);
+  } else {
+    settler_.items_local_error(map, range.first, 1,
+                               arena_shortage(state_.arena, map.job->chunk_bytes(range.first, 1)));
+  }
   return true;
 }
 
@@ -262,7 +302,10 @@ void Dispatcher::feed() {
     Lane* lane = choose();
     if (lane == nullptr) break;
     const bool sent = next.map != nullptr ? send_chunk(*lane, *next.map) : send(*lane, *next.entry);
-    if (!sent) break;  // the arena is full: it goes on when something has ended
+    if (!sent) {  // the arena is full: it goes on when something has ended
+      if (nothing_will_end() && make_room(next)) continue;
+      break;
+    }
     if (next.map == nullptr) state_.backlog.pop_front();
   }
   state_.backlogged.store(!state_.backlog.empty(), std::memory_order_relaxed);

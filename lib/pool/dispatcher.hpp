@@ -19,6 +19,8 @@ class Dispatcher {
               std::span<const std::byte> arguments);
   /// Shared memory for larger arguments, if a worker could take the task now.
   std::optional<std::uint64_t> reserve(std::uint64_t bytes);
+  /// What was reserved is not needed after all.
+  void unreserve(std::uint64_t offset, std::uint64_t bytes);
   /// A single task whose arguments lie in shared memory.
   void submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags, ring::BlockRef arguments);
   /// A single task whose arguments wait in private memory.
@@ -51,8 +53,10 @@ class Dispatcher {
  private:
   Lane* choose();
   bool send(Lane& lane, LedgerEntry& entry);
+  [[nodiscard]] bool nothing_will_end() const noexcept;
+  bool make_room(const Waiting& first);
+  void not_encoded(MapState& map, ItemRange range, const std::exception_ptr& error);
   bool send_chunk(Lane& lane, MapState& map);
-  bool keep_out(MapState& map, ItemRange range, const std::exception_ptr& error);
   bool pack(LedgerEntry& entry, ring::TaskMessage& message);
   void push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry, MapState* map);
   [[nodiscard]] std::uint32_t depth_min(bool coroutine) const noexcept;
@@ -61,6 +65,7 @@ class Dispatcher {
 
   State& state_;
   Settler& settler_;
+  unsigned reserved_ = 0;  // blocks of submits that are being written
   unsigned next_lane_ = 0;
 };
 

@@ -13,6 +13,9 @@ namespace pinion::pool {
 
 namespace {
 
+constexpr const char* nursery_lost_text =
+    "the nursery had died, so that workers could not be replaced, and the last worker has died";
+
 std::string text_of(std::exception_ptr error) {
   try {
     std::rethrow_exception(error);
@@ -113,17 +116,27 @@ void Fleet::give_birth(Lane& lane) {
     const Locked lock(state_);
     lane.pid = born.pid;
     lane.pidfd = std::move(born.pidfd);
+    if (lane.state == Lane::State::killed) os::send_signal(lane.pidfd.get(), SIGKILL);
+  } catch (const std::system_error& e) {
+    // An answer that comes too late must not be taken for that to the next order.
+    if (e.code().value() == ETIMEDOUT) on_nursery_death();
+    abandon_birth(lane);
+    throw;
   } catch (...) {
-    turns_.take_urgently();
-    {
-      const Locked lock(state_);
-      lane.state = Lane::State::none;
-      state_.arena.forget(*lane.segment);
-      lane.segment.reset();
-    }
-    turns_.leave();
+    abandon_birth(lane);
     throw;
   }
+}
+
+void Fleet::abandon_birth(Lane& lane) {
+  turns_.take_urgently();
+  {
+    const Locked lock(state_);
+    lane.state = Lane::State::none;
+    state_.arena.forget(*lane.segment);
+    lane.segment.reset();
+  }
+  turns_.leave();
 }
 
 void Fleet::on_death(Lane& lane) {
@@ -174,8 +187,7 @@ void Fleet::after_death(Lane& lane, bool was_ready, ExitStatus status) {
   if (nursery_dead_) {
     const bool any = std::any_of(state_.lanes.begin(), state_.lanes.end(),
                                  [](const auto& l) { return l->alive(); });
-    if (!any) fail("the nursery had died, so that workers could not be replaced, and the last "
-                   "worker has died");
+    if (!any) fail(nursery_lost_text);
     return;
   }
   const std::uint64_t items = state_.counters.completed + state_.counters.failed;
@@ -187,10 +199,11 @@ void Fleet::after_death(Lane& lane, bool was_ready, ExitStatus status) {
 
 void Fleet::on_nursery_death() {
   nursery_dead_ = true;
-  nursery_->note_death();
+  nursery_->end();
   const Locked lock(state_);
   state_.nursery_lost = true;
   for (const auto& lane : state_.lanes) lane->respawn_ns = 0;
+  if (state_.started && !state_.leaving && gone()) fail(nursery_lost_text);
 }
 
 void Fleet::respawn(std::int64_t now_ns) {
@@ -235,6 +248,10 @@ void Fleet::let_go() {
   if (state_.phase != State::Phase::closed || state_.pending.load() != 0) return;
   state_.leaving = true;
   for (const auto& lane : state_.lanes) {
+    if (lane->state == Lane::State::starting) {  // it would have nothing to do
+      lane->state = Lane::State::killed;
+      if (lane->pidfd) os::send_signal(lane->pidfd.get(), SIGKILL);
+    }
     if (lane->state != Lane::State::ready) continue;
     lane->state = Lane::State::leaving;
     dispatcher_.update(*lane);
@@ -262,7 +279,7 @@ void Fleet::fail(std::string cause) {
   if (state_.stopped()) return;
   state_.phase = State::Phase::failed;
   state_.failure = std::move(cause);
-  state_.refusing.store(true);
+  state_.refuse();
   state_.must_stop = true;
   state_.must_tell_service = true;
 }

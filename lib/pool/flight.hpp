@@ -24,7 +24,7 @@ struct Flight {
   std::uint64_t code = 0;         // packed token
   ring::Payload payload{};        // as it went out: a move costs one slot, no encoding
   std::int64_t dispatched_ns = 0;    // of timed tasks
-  std::int64_t overdue_stamp = 0;    // start of the item that was last looked at
+  std::int64_t overdue_stamp = 0;    // start of the item that it was killed for
 
   [[nodiscard]] bool used() const noexcept { return entry != nullptr || map != nullptr || revoked; }
 };

@@ -30,14 +30,13 @@ void Settler::count_down(std::uint64_t items) noexcept {
 void Settler::finish(LedgerEntry& entry, bool failed) {
   count_down(1);
   ++(failed ? state_.counters.failed : state_.counters.completed);
-  if (entry.side != nullptr) {
-    auto callbacks = std::move(entry.side->callbacks);
-    entry.side->callbacks.clear();
-    for (auto& callback : callbacks) state_.post_callback(std::move(callback));
-  }
+  std::vector<std::function<void()>> callbacks;
+  if (entry.side != nullptr) callbacks.swap(entry.side->callbacks);
   const std::uint32_t before =
       entry.state.fetch_or(detail::entry_done, std::memory_order_acq_rel);
   if ((before & detail::entry_waited) != 0) state_.baton.tell(&entry);
+  // After the entry is done: a callback finds it ready. Each holds a handle, so the entry lives.
+  for (auto& callback : callbacks) state_.post_callback(std::move(callback));
   if ((before & detail::entry_dropped) != 0) release(entry);
   if (!state_.accepting() && state_.pending.load(std::memory_order_relaxed) == 0) {
     state_.must_tell_service = true;  // the workers can leave
@@ -151,14 +150,16 @@ bool Settler::finish_map(MapState& map) {
   return true;
 }
 
-void Settler::copy_out(LedgerEntry& entry) {
+bool Settler::copy_out(LedgerEntry& entry) {
   Side& side = *entry.side;
-  if (side.segment == nullptr || side.reading) return;
+  if (side.segment == nullptr) return true;
+  if (side.readers != 0) return false;
   const std::byte* from = side.segment->begin() + side.offset;
   side.owned.assign(from, from + side.bytes);
   Lane& lane = *state_.lanes[side.worker];
   if (lane.generation == side.generation) lane.give_backs.push_back(side.offset);
   side.segment.reset();
+  return true;
 }
 
 void Settler::release(LedgerEntry& entry) {

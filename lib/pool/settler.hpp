@@ -32,9 +32,9 @@ class Settler {
   /// The map as a whole, once its last item has ended; then `map` is gone.
   bool finish_map(MapState& map);
 
-  /// A result that lies in a worker's segment is copied to memory of our own, unless it is being
-  /// read.
-  void copy_out(LedgerEntry& entry);
+  /// A result that lies in a worker's segment is copied to memory of our own. False where it is
+  /// being read.
+  bool copy_out(LedgerEntry& entry);
 
   static detail::Side& side_of(LedgerEntry& entry);
   /// Frees an entry that nobody refers to any more.

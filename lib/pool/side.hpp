@@ -24,7 +24,7 @@ struct Side {
   std::shared_ptr<shm::Segment> segment;
   unsigned worker = 0;
   std::uint32_t generation = 0;
-  bool reading = false;  // somebody decodes it where it lies
+  unsigned readers = 0;  // who decode it where it lies
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
 

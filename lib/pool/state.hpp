@@ -127,6 +127,12 @@ struct State {
   void note_collecting() noexcept {
     collected.store(collected.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
+  /// Nothing is accepted any more: submits that wait for room are told. With the lock held.
+  void refuse() noexcept {
+    refusing.store(true);
+    bell.ring(true);
+    baton.tell(&pending);
+  }
   /// Wakes the service thread, unless it has been told since it slept last.
   void tell_service_once() noexcept {
     if (!service_told.exchange(true, std::memory_order_seq_cst)) os::ring_eventfd(eventfd.get());

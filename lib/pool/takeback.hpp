@@ -23,8 +23,6 @@ class TakeBack {
   bool cancel(LedgerEntry& entry, const std::exception_ptr& error);
   /// The pool stops: ends all that waits or has provably not started.
   void stop_everything();
-  /// Asks a task that runs to stop.
-  void ask_to_stop(Lane& lane, std::uint16_t flight);
   /// Gives an idle worker the later half of what the busiest has not started, if it is stuck.
   /// Sends messages that were kept back. Returns whether it should be tried again soon.
   bool balance();
@@ -40,6 +38,8 @@ class TakeBack {
   /// Takes the items from `first` on from a plain chunk that runs. Returns the first item that is
   /// free now, `assigned` where none is.
   std::uint32_t cut(Lane& lane, std::uint16_t flight, std::uint32_t first);
+  /// Asks a task that runs to stop.
+  void ask_to_stop(Lane& lane, std::uint16_t flight);
   bool cancel_single(LedgerEntry& entry, const std::exception_ptr& error);
   bool cancel_map(MapState& map, const std::exception_ptr& error);
   bool move_work();

@@ -9,6 +9,13 @@
 
 namespace pinion::pool {
 
+namespace {
+
+/// Limits of nothing must not keep the service thread busy.
+constexpr std::int64_t look_again_ns = 100'000;
+
+}  // namespace
+
 std::int64_t TimeLimits::check(std::int64_t now_ns) {
   std::int64_t next = os::never_ns;
   for (const auto& lane : state_.lanes) {
@@ -30,26 +37,19 @@ std::int64_t TimeLimits::check(Lane& lane, std::uint16_t number, std::int64_t no
       static_cast<std::int64_t>(lane.worker_flight(number).started_ns.load(std::memory_order_acquire));
   // A stamp from before its dispatch is another task's, one from the future is nonsense.
   const bool started = stamp >= flight.dispatched_ns && stamp <= now_ns;
-  if (!started) return os::add_ns(now_ns, options.timeout.ns());
+  if (!started) return os::add_ns(now_ns, std::max(options.timeout.ns(), look_again_ns));
   const std::int64_t due = os::add_ns(stamp, options.timeout.ns());
-  if (flight.overdue_stamp != stamp) {  // another item of its chunk
-    flight.overdue_stamp = stamp;
-    if (std::exchange(flight.stopping, false)) {
-      lane.verdicts[number].stop.store(0, std::memory_order_relaxed);
-    }
-  }
-  if (now_ns < due) return due;
-  const bool coroutine = (flight.flags & ring::task_is_coroutine) != 0;
-  if (!coroutine && !flight.stopping) takeback_.ask_to_stop(lane, number);
+  if (now_ns < due) return due;  // from then on the task sees for itself that it is to stop
   const std::int64_t kill_ns = os::add_ns(due, options.grace.ns());
   if (now_ns < kill_ns) return kill_ns;
-  kill(lane, flight);
+  kill(lane, flight, stamp);
   return os::add_ns(now_ns, 1'000'000'000);
 }
 
-void TimeLimits::kill(Lane& lane, Flight& flight) {
+void TimeLimits::kill(Lane& lane, Flight& flight, std::int64_t stamp) {
   if (lane.state == Lane::State::killed) return;
   flight.overdue = true;
+  flight.overdue_stamp = stamp;
   lane.culprit = flight.map != nullptr
                      ? "an item of the same worker that ran longer than its timeout"
                      : "a task of the same worker that ran longer than its timeout";

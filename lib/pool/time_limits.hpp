@@ -4,25 +4,23 @@
 #include <cstdint>
 
 #include "lib/pool/state.hpp"
-#include "lib/pool/takeback.hpp"
 
 namespace pinion::pool {
 
 class TimeLimits {
  public:
-  TimeLimits(State& state, TakeBack& takeback) noexcept : state_(state), takeback_(takeback) {}
+  explicit TimeLimits(State& state) noexcept : state_(state) {}
 
-  /// Asks what has run too long to stop, and kills workers whose task has not stopped within its
-  /// grace. Returns when to look next. A task that has not started cannot run out of time before
+  /// Kills workers whose task has run too long and has not stopped within its grace: tasks see for
+  /// themselves when their time has passed. Returns when to look next. A task that has not started cannot run out of time before
   /// now plus its limit, so nothing is looked at more often than limits are long.
   std::int64_t check(std::int64_t now_ns);
 
  private:
   std::int64_t check(Lane& lane, std::uint16_t number, std::int64_t now_ns);
-  void kill(Lane& lane, Flight& flight);
+  void kill(Lane& lane, Flight& flight, std::int64_t stamp);
 
   State& state_;
-  TakeBack& takeback_;
 };
 
 }  // namespace pinion::pool

@@ -69,6 +69,7 @@ void Turns::look_again() noexcept {
 
 template <class Reached>
 Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
+  if (reached()) return Turn::reached;  // then the pool, and what it shares, may be gone
   note_core();
   state_.note_collecting();
   std::int64_t idle_since_ns = 0;

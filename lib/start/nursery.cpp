@@ -1,5 +1,6 @@
 #include "lib/start/nursery.hpp"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -105,11 +106,16 @@ Nursery::Nursery(WorkerMain worker_main) {
   socket_ = std::move(ours);
 }
 
-Nursery::~Nursery() {
-  if (!dead_) ::kill(pid_, SIGKILL);  // it is our child and not reaped: the number is its own
+void Nursery::end() noexcept {
+  if (pid_ == 0) return;
+  // Our child, and not reaped unless the host took it: then it has ended, and the socket says so.
+  pollfd p{socket_.get(), POLLIN, 0};
+  const bool hung_up = ::poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+  if (!hung_up) ::kill(pid_, SIGKILL);
   int status = 0;
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
+  pid_ = 0;
 }
 
 Newborn Nursery::make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns) {

@@ -27,8 +27,7 @@ class Nursery {
   explicit Nursery(WorkerMain worker_main);
   Nursery(const Nursery&) = delete;
   Nursery& operator=(const Nursery&) = delete;
-  /// Ends the nursery and reaps it. Workers go on.
-  ~Nursery();
+  ~Nursery() { end(); }
 
   /// Makes one worker. Throws `std::system_error`, ETIMEDOUT when there is no answer in time.
   Newborn make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns);
@@ -36,12 +35,11 @@ class Nursery {
   /// Hangs up when the nursery has ended: nobody else has the other end.
   [[nodiscard]] int socket() const noexcept { return socket_.get(); }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-  /// It has hung up, so its process id may be somebody else's soon.
-  void note_death() noexcept { dead_ = true; }
+  /// Ends it now, if it has not ended, and reaps it. Workers go on.
+  void end() noexcept;
 
  private:
   pid_t pid_ = 0;
-  bool dead_ = false;
   os::Fd socket_;
 };
 

@@ -1,8 +1,8 @@
 // The pool by real processes: calls, maps, errors, deaths, ends.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
-#include <pinion/pinion.hpp>
 #include <unistd.h>
+#include <pinion/pinion.hpp>
 
 #include <chrono>
 #include <csignal>
@@ -251,9 +251,9 @@ TEST_CASE("the initializer runs in each worker first, and its failure is told") 
   CHECK_THROWS_AS(pool.apply(die, SIGKILL), pinion::WorkerLost);
   for (int i = 0; i < 10; ++i) CHECK(pool.apply([] { return state; }) == 42);
   try {
-    Pool bad(pinion::PoolOptions{
-        .processes = 2,
-        .initializer = pinion::call([] { throw std::runtime_error("no licence"); })});
+    Pool bad(pinion::PoolOptions{.processes = 2, .initializer = pinion::call([] {
+                                                   throw std::runtime_error("no licence");
+                                                 })});
     FAIL("it must throw");
   } catch (const pinion::StartError& e) {
     CHECK(std::string(e.what()).find("no licence") != std::string::npos);

@@ -72,7 +72,11 @@ struct ResultView {
   Outcome outcome;
   std::span<const std::byte> bytes;
   MapJob* job;
+  bool in_place = false;  // in the worker's memory, which stays until `end_reading`
 };
+
+/// What `view` gave in place has been decoded.
+PINION_API void end_reading(LedgerEntry& entry) noexcept;
 
 /// Starts the workers. Throws what `Pool::Pool` throws.
 PINION_API PoolCore* make_pool(PoolOptions options);

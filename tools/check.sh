@@ -78,24 +78,26 @@ run_tests() {
 
 # debug FOLDER OPTION...: builds all that has tests, with assertions and symbols.
 debug() {
-  build "$@" --buildtype=debugoptimized -Dtests=enabled -Dcommand=enabled -Dperf=disabled
+  build "$@" -Doptimization=1 -Ddebug=true -Dtests=enabled -Dcommand=enabled -Dperf=disabled
 }
 
 if debug build-check -Dwerror=true; then
   run_tests build-check "gcc" ""
-  [ $full = no ] || run_tests build-check "gcc, poll for I/O" "PINION_IO=poll"
+  [ $full = no ] || run_tests build-check "gcc, poll for I/O" "PINION_IO=poll" --suite contract
 fi
 
 more_builds() {
-  if debug build-boost -Dring=boost; then
-    run_tests build-boost "the ring of Boost" ""
-  fi
   if debug build-address -Db_sanitize=address,undefined -Db_lundef=false; then
     run_tests build-address "address and undefined behaviour sanitizers" \
       "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" --timeout-multiplier 3
   fi
+  build_suites=threads
   if debug build-thread -Db_sanitize=thread -Db_lundef=false; then
     run_tests build-thread "thread sanitizer" "" --suite threads --timeout-multiplier 5
+  fi
+  build_suites=contract
+  if debug build-boost -Dring=boost; then
+    run_tests build-boost "the ring of Boost" "" --suite contract
   fi
   clang=$(command -v clang++-16 || command -v clang++ || true)
   if [ -z "$clang" ]; then
@@ -104,9 +106,9 @@ more_builds() {
   fi
   export CXX="$clang" CC="${clang%++*}${clang##*++}"
   if debug build-clang -Dwerror=true; then
-    run_tests build-clang "clang" ""
+    run_tests build-clang "clang" "" --suite contract
   fi
-  unset CXX CC
+  unset CXX CC build_suites
 }
 
 if [ $full = yes ]; then

@@ -91,7 +91,8 @@ install_packages() {
   } </dev/null
 }
 
-# build_folder FOLDER OPTION...: configures once, and again when the options changed, then builds.
+# build_folder FOLDER OPTION...: configures once, and again when the options changed, then builds:
+# everything, or what the tests of the suites in $build_suites need.
 build_folder() {
   folder=$1
   shift
@@ -100,5 +101,10 @@ build_folder() {
   else
     meson setup "$folder" "$@" || return
   fi
-  meson compile -C "$folder"
+  if [ -z "${build_suites-}" ]; then
+    meson compile -C "$folder"
+  else
+    # shellcheck disable=SC2046,SC2086 # words on purpose
+    meson compile -C "$folder" $(python3 tools/suite_targets.py "$folder" $build_suites)
+  fi
 }

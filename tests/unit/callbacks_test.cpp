@@ -34,11 +34,10 @@ bool eventually(const std::function<bool()>& holds) {
 
 TEST_CASE("callbacks run one after the other, in their order, on a thread of their own") {
   Callbacks callbacks;
-  callbacks.start(wait);
   std::vector<int> order;
   std::atomic<bool> own_thread{true};
   for (int i = 0; i < 1000; ++i) {
-    callbacks.expect();
+    callbacks.expect(wait);
     callbacks.post([&, i] {
       order.push_back(i);
       if (!callbacks.on_this_thread()) own_thread = false;
@@ -54,10 +53,9 @@ TEST_CASE("callbacks run one after the other, in their order, on a thread of the
 
 TEST_CASE("what a callback throws is counted, and the next one runs") {
   Callbacks callbacks;
-  callbacks.start(wait);
   std::atomic<int> ran{0};
   for (int i = 0; i < 10; ++i) {
-    callbacks.expect();
+    callbacks.expect(wait);
     callbacks.post([&, i] {
       ++ran;
       if (i % 2 == 0) throw std::runtime_error("no matter");
@@ -72,13 +70,12 @@ TEST_CASE("what a callback throws is counted, and the next one runs") {
 TEST_CASE("several threads hand over callbacks, and each runs once") {
   constexpr int each = 5000;
   Callbacks callbacks;
-  callbacks.start(wait);
   std::vector<int> runs(3 * each, 0);  // the callback thread's
   std::vector<std::thread> posters;
   for (int t = 0; t < 3; ++t) {
     posters.emplace_back([&, t] {
       for (int i = 0; i < each; ++i) {
-        callbacks.expect();
+        callbacks.expect(wait);
         callbacks.post([&runs, at = static_cast<std::size_t>(t * each + i)] { ++runs[at]; });
         if (i % 100 == 0) std::this_thread::sleep_for(10us);  // so that it sleeps between
       }
@@ -92,12 +89,11 @@ TEST_CASE("several threads hand over callbacks, and each runs once") {
 
 TEST_CASE("no callback is left lying while the thread sleeps") {
   Callbacks callbacks;
-  callbacks.start(wait);
   std::atomic<int> ran{0};
   bool late = false;
   for (int i = 1; i <= 3000 && !late; ++i) {
     const std::int64_t begin = os::now_ns();
-    callbacks.expect();
+    callbacks.expect(wait);
     callbacks.post([&] { ++ran; });
     while (ran.load() != i && !late) {
       std::this_thread::yield();
@@ -110,14 +106,13 @@ TEST_CASE("no callback is left lying while the thread sleeps") {
 
 TEST_CASE("a callback may hand over another one") {
   Callbacks callbacks;
-  callbacks.start(wait);
   std::atomic<int> depth{0};
   std::function<void()> again = [&] {
     if (++depth == 100) return;
-    callbacks.expect();
+    callbacks.expect(wait);
     callbacks.post(again);
   };
-  callbacks.expect();
+  callbacks.expect(wait);
   callbacks.post(again);
   CHECK(eventually([&] { return depth == 100; }));
   callbacks.stop();
@@ -127,12 +122,17 @@ TEST_CASE("a callback may hand over another one") {
 TEST_CASE("there is one thread, however often it is started") {
   Callbacks callbacks;
   std::vector<std::thread> starters;
-  for (int i = 0; i < 3; ++i) starters.emplace_back([&] { callbacks.start(wait); });
+  for (int i = 0; i < 3; ++i) {
+    starters.emplace_back([&] {
+      callbacks.expect(wait);
+      callbacks.post([] {});
+    });
+  }
   for (auto& starter : starters) starter.join();
   std::atomic<int> at_once{0};
   std::atomic<bool> two{false};
   for (int i = 0; i < 200; ++i) {
-    callbacks.expect();
+    callbacks.expect(wait);
     callbacks.post([&] {
       if (at_once.fetch_add(1) != 0) two = true;
       std::this_thread::yield();
@@ -148,8 +148,7 @@ TEST_CASE("after its end no thread is made, and what was posted is destroyed") {
   {
     Callbacks callbacks;
     callbacks.stop();
-    callbacks.start(wait);
-    callbacks.expect();
+    callbacks.expect(wait);
     callbacks.post([held] { FAIL_CHECK("nobody runs it"); });
     CHECK(held.use_count() == 2);
   }
@@ -158,9 +157,8 @@ TEST_CASE("after its end no thread is made, and what was posted is destroyed") {
 
 TEST_CASE("the host's signals are not handled on the callback thread") {
   Callbacks callbacks;
-  callbacks.start(wait);
   std::atomic<int> blocked{-1};
-  callbacks.expect();
+  callbacks.expect(wait);
   callbacks.post([&] {
     sigset_t mask;
     ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);

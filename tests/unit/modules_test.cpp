@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <pinion/errors.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -63,7 +64,7 @@ class SharedTable {
   void say(unsigned number, const std::string& path, const std::vector<std::uint8_t>& build_id) {
     shm::ModuleEntry& entry = entries[number];
     std::memcpy(entry.path, path.c_str(), path.size() + 1);
-    std::memcpy(entry.build_id, build_id.data(), build_id.size());
+    std::copy(build_id.begin(), build_id.end(), entry.build_id);
     entry.build_id_bytes = static_cast<std::uint32_t>(build_id.size());
     entry.ready = 1;
   }

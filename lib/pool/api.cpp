@@ -129,6 +129,11 @@ void terminate_pool(PoolCore& pool) { core_of(pool).terminate(); }
 bool join_pool(PoolCore& pool, std::int64_t limit_ns) { return core_of(pool).join(limit_ns); }
 unsigned process_count(const PoolCore& pool) noexcept { return core_of(pool).workers(); }
 std::vector<WorkerInfo> worker_infos(const PoolCore& pool) { return core_of(pool).infos(); }
-PoolStats pool_stats(const PoolCore& pool) { return core_of(pool).stats(); }
+/// What has ended counts as ended, although nobody waits for it.
+PoolStats pool_stats(const PoolCore& pool) {
+  auto& core = const_cast<pool::Core&>(core_of(pool));
+  core.poll();
+  return core.stats();
+}
 
 }  // namespace pinion::detail

@@ -96,9 +96,19 @@ void Core::require_open() const {
   throw PoolClosed();
 }
 
-void Core::wait_for_room() {
-  while (state_.pending.load(std::memory_order_relaxed) >= state_.options.max_pending &&
-         !state_.refusing.load(std::memory_order_relaxed)) {
+/// With the lock held.
+bool Core::is_full() const noexcept {
+  return state_.pending.load(std::memory_order_relaxed) >= state_.options.max_pending &&
+         state_.accepting();
+}
+
+/// Takes the lock when there is room, or nothing is accepted any more.
+void Core::lock_with_room(std::optional<Locked>& lock) {
+  for (;;) {
+    lock.emplace(state_);
+    if (!is_full()) [[likely]]
+      return;
+    lock.reset();
     turns_.wait_for_room(os::never_ns);
   }
 }
@@ -106,8 +116,6 @@ void Core::wait_for_room() {
 LedgerEntry* Core::submit(const detail::Submission& s) {
   if (!state_.guard.same_process()) [[unlikely]]
     throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
-  if (state_.pending.load(std::memory_order_relaxed) >= state_.options.max_pending) [[unlikely]]
-    wait_for_room();
   const std::uint64_t token = state_.modules.token_of(s.thunk).packed();
   std::uint8_t flags = 0;
   if (s.coroutine) flags |= ring::task_is_coroutine;
@@ -115,7 +123,8 @@ LedgerEntry* Core::submit(const detail::Submission& s) {
   if (s.call != nullptr) return submit_large(s, token, flags);
   LedgerEntry* entry = nullptr;
   {
-    const Locked lock(state_);
+    std::optional<Locked> lock;
+    lock_with_room(lock);
     entry = &open_entry(s.options);
     dispatcher_.submit(*entry, token, flags, std::span(s.inline_arguments, s.inline_bytes));
   }
@@ -144,7 +153,17 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
   }
   LedgerEntry* entry = nullptr;
   {
-    const Locked lock(state_);
+    std::optional<Locked> lock(std::in_place, state_);
+    while (is_full()) {
+      if (offset && !error) {  // nobody waits for room while holding what others need
+        kept.assign(at, at + bytes);
+        dispatcher_.unreserve(*offset, bytes);
+        offset.reset();
+      }
+      lock.reset();
+      turns_.wait_for_room(os::never_ns);
+      lock.emplace(state_);
+    }
     if (offset && (error || !state_.accepting())) dispatcher_.unreserve(*offset, bytes);
     entry = &open_entry(s.options);
     if (error) {
@@ -183,7 +202,6 @@ LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOpt
   if (!state_.guard.same_process()) {
     throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
   }
-  wait_for_room();
   auto map = std::make_unique<MapState>();
   map->code = state_.modules.token_of(job->thunk).packed();
   map->job = job.get();
@@ -193,7 +211,8 @@ LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOpt
   }
   LedgerEntry* entry = nullptr;
   {
-    const Locked lock(state_);
+    std::optional<Locked> lock;
+    lock_with_room(lock);
     require_open();
     entry = &ledger_->take();
     map->entry = entry;
@@ -276,8 +295,13 @@ detail::Side& Core::side_of(LedgerEntry& entry) {
 }
 
 void Core::release(LedgerEntry& entry) {
-  const Locked lock(state_);
-  settler_.release(entry);
+  detail::Side* side = nullptr;
+  {
+    const Locked lock(state_);
+    side = settler_.detach(entry);
+  }
+  delete side;          // without the lock: it may hold the user's values
+  Ledger::give(entry);  // the last one after the pool's end takes this core with it
 }
 
 void Core::close() {

@@ -8,8 +8,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "lib/pool/locked.hpp"
 #include "lib/pool/service.hpp"
 #include "lib/pool/state.hpp"
 
@@ -65,7 +67,8 @@ class Core final : public detail::PoolCore {
   LedgerEntry& open_entry(const TaskOptions* options);
   void look_after() noexcept;
   void require_open() const;
-  void wait_for_room();
+  [[nodiscard]] bool is_full() const noexcept;
+  void lock_with_room(std::optional<Locked>& lock);
   void keep_initializer();
 
   Ledger* ledger_;

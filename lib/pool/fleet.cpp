@@ -117,11 +117,6 @@ void Fleet::give_birth(Lane& lane) {
     lane.pid = born.pid;
     lane.pidfd = std::move(born.pidfd);
     if (lane.state == Lane::State::killed) os::send_signal(lane.pidfd.get(), SIGKILL);
-  } catch (const std::system_error& e) {
-    // An answer that comes too late must not be taken for that to the next order.
-    if (e.code().value() == ETIMEDOUT) on_nursery_death();
-    abandon_birth(lane);
-    throw;
   } catch (...) {
     abandon_birth(lane);
     throw;

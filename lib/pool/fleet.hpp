@@ -21,7 +21,7 @@ class Fleet {
   void start(start::WorkerMain worker_main);
   /// The worker's pidfd is readable.
   void on_death(Lane& lane);
-  /// The nursery has hung up, or does not answer: nobody is harmed, but nobody can be replaced.
+  /// The nursery has hung up: nobody is harmed, but nobody can be replaced.
   void on_nursery_death();
   /// Makes successors whose time has come.
   void respawn(std::int64_t now_ns);

@@ -162,17 +162,19 @@ bool Settler::copy_out(LedgerEntry& entry) {
   return true;
 }
 
-void Settler::release(LedgerEntry& entry) {
-  if (Side* side = std::exchange(entry.side, nullptr)) {
-    if (side->segment != nullptr) {
-      Lane& lane = *state_.lanes[side->worker];
-      if (lane.generation == side->generation && lane.alive()) {
-        lane.give_backs.push_back(side->offset);
-        std::erase(lane.kept, &entry);
-      }
-    }
-    delete side;
+Side* Settler::detach(LedgerEntry& entry) noexcept {
+  Side* side = std::exchange(entry.side, nullptr);
+  if (side == nullptr || side->segment == nullptr) return side;
+  Lane& lane = *state_.lanes[side->worker];
+  if (lane.generation == side->generation && lane.alive()) {
+    lane.give_backs.push_back(side->offset);
+    std::erase(lane.kept, &entry);
   }
+  return side;
+}
+
+void Settler::release(LedgerEntry& entry) {
+  delete detach(entry);
   Ledger::give(entry);
 }
 

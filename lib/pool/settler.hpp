@@ -39,6 +39,8 @@ class Settler {
   static detail::Side& side_of(LedgerEntry& entry);
   /// Frees an entry that nobody refers to any more.
   void release(LedgerEntry& entry);
+  /// With the lock held: takes its side off an entry, and gives its result block back.
+  [[nodiscard]] detail::Side* detach(LedgerEntry& entry) noexcept;
 
  private:
   void finish(LedgerEntry& entry, bool failed);

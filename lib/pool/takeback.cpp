@@ -14,6 +14,28 @@ namespace {
 /// A worker is stuck when it has not answered for so long with tasks behind the one that runs.
 constexpr std::int64_t stuck_ns = 50'000;
 
+/// How much of a worker's work can be taken back: unstarted tasks, which count more than what is
+/// left of a chunk that runs. What was taken back already is still in flight, and is not counted.
+std::uint64_t movable(const Lane& lane) noexcept {
+  constexpr std::uint64_t task = std::uint64_t{1} << 32;
+  const ring::WorkerLine& line = lane.worker_line();
+  const std::uint64_t claimed = line.claimed.load(std::memory_order_acquire);
+  const std::uint64_t chunk = line.chunk.load(std::memory_order_acquire);
+  std::uint64_t amount = 0;
+  for (const Flight& flight : lane.flights) {
+    if (!flight.used() || flight.revoked) continue;
+    if (flight.position >= claimed) {
+      amount += task;
+    } else if (flight.map != nullptr && chunk == flight.position + 1 &&
+               (flight.flags & ring::task_is_coroutine) == 0) {
+      const std::uint32_t started =
+          ring::items_started(line.progress.load(std::memory_order_acquire));
+      if (started < flight.assigned) amount += flight.assigned - started;
+    }
+  }
+  return amount;
+}
+
 }  // namespace
 
 std::vector<std::uint16_t> TakeBack::revoke(Lane& lane, const std::vector<std::uint16_t>& flights) {
@@ -186,12 +208,16 @@ bool TakeBack::balance() {
 bool TakeBack::move_work() {
   if (!state_.backlog.empty() || state_.idle_lanes.next(0) < 0) return false;
   Lane* busiest = nullptr;
+  std::uint64_t most = 0;
   for (const auto& lane : state_.lanes) {
     if (!lane->takes_tasks() || lane->in_flight() == 0) continue;
-    if (busiest == nullptr || lane->in_flight() > busiest->in_flight()) busiest = lane.get();
+    const std::uint64_t amount = movable(*lane);
+    if (amount <= most) continue;
+    most = amount;
+    busiest = lane.get();
   }
   if (busiest == nullptr) return false;
-  if (os::now_ns() - busiest->progress_ns < stuck_ns) return busiest->in_flight() > 1;
+  if (os::now_ns() - busiest->progress_ns < stuck_ns) return true;
   move_half(*busiest);
   return true;
 }

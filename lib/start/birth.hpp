@@ -13,6 +13,7 @@ inline constexpr unsigned cpus_max = 4096;
 
 /// The order for one worker. Plain data: it travels to the nursery, later to a new program.
 struct Birth {
+  std::uint64_t order = 0;  // set by the nursery's handle: the answer names it
   std::uint64_t pool = 0;  // the pool's random number: both sides compare it
   pid_t manager = 0;
   std::uint32_t worker = 0;

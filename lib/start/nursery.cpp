@@ -22,6 +22,7 @@ namespace pinion::start {
 namespace {
 
 struct Answer {
+  std::uint64_t order;
   pid_t pid;
   int error;
 };
@@ -58,8 +59,8 @@ pid_t clone_sibling(int* pidfd) noexcept {
   ::_exit(worker_main(birth, fds));
 }
 
-void answer(int socket, pid_t pid, int error, int pidfd) {
-  const Answer a{pid, error};
+void answer(int socket, std::uint64_t order, pid_t pid, int error, int pidfd) {
+  const Answer a{order, pid, error};
   std::array<std::byte, sizeof a> bytes;
   std::memcpy(bytes.data(), &a, sizeof a);
   os::send_message(socket, bytes,
@@ -84,7 +85,7 @@ void answer(int socket, pid_t pid, int error, int pidfd) {
     const pid_t pid = clone_sibling(&pidfd);
     if (pid == 0) be_worker(worker_main, birth, fds, socket);
     const int error = pid < 0 ? errno : 0;
-    answer(socket, pid, error, pid < 0 ? -1 : pidfd);
+    answer(socket, birth.order, pid, error, pid < 0 ? -1 : pidfd);
     if (pid > 0) ::close(pidfd);
   }
 }
@@ -118,17 +119,24 @@ void Nursery::end() noexcept {
   pid_ = 0;
 }
 
-Newborn Nursery::make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns) {
+Newborn Nursery::make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns) {
+  birth.order = ++orders_;
   std::array<std::byte, sizeof birth> bytes;
   std::memcpy(bytes.data(), &birth, sizeof birth);
   os::send_message(socket_.get(), bytes, fds.fd);
-  std::array<std::byte, sizeof(Answer)> reply;
-  os::Received received = os::receive_message(socket_.get(), reply, deadline_ns);
-  if (received.bytes != sizeof(Answer)) os::throw_errno(EPIPE, "the nursery has ended");
-  Answer a{};
-  std::memcpy(&a, reply.data(), sizeof a);
-  if (a.pid < 0 || received.fds.empty()) os::throw_errno(a.error, "starting a worker");
-  return {a.pid, os::move_high(std::move(received.fds[0]))};
+  for (;;) {
+    std::array<std::byte, sizeof(Answer)> reply;
+    os::Received received = os::receive_message(socket_.get(), reply, deadline_ns);
+    if (received.bytes != sizeof(Answer)) os::throw_errno(EPIPE, "the nursery has ended");
+    Answer a{};
+    std::memcpy(&a, reply.data(), sizeof a);
+    if (a.order != birth.order) {  // to an order that was given up: nobody waits for that worker
+      if (!received.fds.empty()) os::send_signal(received.fds[0].get(), SIGKILL);
+      continue;
+    }
+    if (a.pid < 0 || received.fds.empty()) os::throw_errno(a.error, "starting a worker");
+    return {a.pid, os::move_high(std::move(received.fds[0]))};
+  }
 }
 
 }  // namespace pinion::start

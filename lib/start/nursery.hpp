@@ -30,7 +30,7 @@ class Nursery {
   ~Nursery() { end(); }
 
   /// Makes one worker. Throws `std::system_error`, ETIMEDOUT when there is no answer in time.
-  Newborn make(const Birth& birth, const BirthFds& fds, std::int64_t deadline_ns);
+  Newborn make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns);
 
   /// Hangs up when the nursery has ended: nobody else has the other end.
   [[nodiscard]] int socket() const noexcept { return socket_.get(); }
@@ -40,6 +40,7 @@ class Nursery {
 
  private:
   pid_t pid_ = 0;
+  std::uint64_t orders_ = 0;
   os::Fd socket_;
 };
 

@@ -43,7 +43,7 @@ struct alignas(64) Line {
 enum class Colour : std::uint8_t { red = 3, blue = 250 };
 
 template <class T>
-T echo(T value) {
+T echo(const T& value) {
   return value;
 }
 template <class T>
@@ -52,14 +52,19 @@ pinion::Task<T> echo_later(T value) {
   co_return value;
 }
 
-/// There and back by value and by coroutine, alone and as the items of a map.
+/// There and back, alone and as the items of a map.
 template <class T>
 void there_and_back(pinion::Pool& pool, const T& value) {
   CHECK(pool.apply(echo<T>, value) == value);
-  CHECK(pool.apply(echo_later<T>, value) == value);
   const std::vector<T> items(5, value);
   CHECK(pool.map(echo<T>, items) == items);
   CHECK(pool.map(echo<T>, items, 2) == items);
+}
+/// By coroutines.
+template <class T>
+void there_and_back_later(pinion::Pool& pool, const T& value) {
+  CHECK(pool.apply(echo_later<T>, value) == value);
+  const std::vector<T> items(5, value);
   CHECK(pool.map(echo_later<T>, items, 2) == items);
 }
 
@@ -185,6 +190,15 @@ TEST_CASE("aggregates, flat and deep, and types that want 64 bytes of alignment"
   for (const Line& l : lines) CHECK(reinterpret_cast<std::uintptr_t>(&l) % 64 == 0);
   const auto result = pool.apply_async(echo<Line>, line);
   CHECK(reinterpret_cast<std::uintptr_t>(&result.get()) % 64 == 0);
+}
+
+TEST_CASE("coroutines take and give all kinds of values") {
+  CheckedPool pool(2);
+  there_and_back_later(pool, 1.5);
+  there_and_back_later(pool, std::string(1000, 'c'));
+  there_and_back_later(pool, std::vector<std::string>{"a", "", "bc"});
+  there_and_back_later(pool, std::vector<bool>{true, false, true});
+  there_and_back_later(pool, Person{"Ada", {{1, 2}}, 36, {{"maths", {1}}}});
 }
 
 TEST_CASE("values that can only be moved") {

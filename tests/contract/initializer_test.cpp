@@ -74,7 +74,7 @@ TEST_CASE("the successor of a killed worker is initialised too") {
 TEST_CASE("an initializer may be a lambda with captures, and know its worker") {
   static unsigned index = 99;
   static std::vector<unsigned> cpus;
-  const int captured = 5;
+  int captured = 5;
   CheckedPool pool(PoolOptions{.processes = 2,
                                .initializer = pinion::call(
                                    [captured](int x) {

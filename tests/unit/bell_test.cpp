@@ -18,6 +18,7 @@
 #include "lib/os/eventfd.hpp"
 #include "lib/ring/bell.hpp"
 #include "tests/unit/child.hpp"
+#include "tests/unit/duel.hpp"
 
 using namespace pinion;
 using namespace pinion::tests;
@@ -139,6 +140,39 @@ std::vector<Fencing> kinds() {
 }
 
 }  // namespace
+
+TEST_CASE("of one who parks and one who publishes at once, either sees the other") {
+  for (const Fencing fencing : kinds()) {
+    CAPTURE(name_of(fencing));
+    Court court;
+    Word& word = court.sides[0].bell;
+    auto& ball = court.sides[0].ball;
+    Bell sleeper(&word, -1, fencing);
+    Bell waker(&word, -1, fencing);
+    bool saw = false;
+    bool rang = false;
+    std::uint64_t lost = 0;
+    std::uint64_t found = 0;
+    const auto park = [&](std::uint64_t n) {
+      static_cast<void>(ball.load(std::memory_order_relaxed));  // has it in its cache
+      const std::uint32_t parked = sleeper.park(Bell::on_futex);
+      saw = ball.load(std::memory_order_acquire) == n;
+      if (saw) sleeper.leave(parked);
+    };
+    const auto publish = [&](std::uint64_t n) {
+      static_cast<void>(word.load(std::memory_order_relaxed));
+      ball.store(n, std::memory_order_release);
+      rang = waker.ring();
+    };
+    Duel().fight(200'000, park, publish, [&](std::uint64_t) {
+      lost += !saw && !rang ? 1 : 0;
+      found += saw ? 1 : 0;
+      if (sleeper.where() != Bell::awake) waker.ring();
+    });
+    CHECK(lost == 0);
+    CHECK(found > 0);
+  }
+}
 
 TEST_CASE("no wake is lost between two threads that park at every turn") {
   for (const Fencing fencing : kinds()) {

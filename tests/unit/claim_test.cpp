@@ -13,6 +13,7 @@
 
 #include "lib/os/cpu.hpp"
 #include "lib/ring/claim.hpp"
+#include "tests/unit/duel.hpp"
 
 using namespace pinion;
 using ring::Fencing;
@@ -74,7 +75,7 @@ TEST_CASE("a task that nobody took back is taken up, and the worker says so") {
 
 TEST_CASE("exactly what was revoked is refused") {
   Shared shared;
-  for (const std::uint64_t p : {5, 9, 10}) shared.verdict(p).revoked = p + 1;
+  for (const std::uint64_t p : {5U, 9U, 10U}) shared.verdict(p).revoked = p + 1;
   shared.manager.revoked_end = 11;
   for (std::uint64_t p = 0; p < 20; ++p) {
     CHECK(shared.claim(p, Fencing::symmetric) == (p != 5 && p != 9 && p != 10));
@@ -105,6 +106,73 @@ TEST_CASE("limits and progress keep both of their numbers") {
   for (const std::uint64_t p : {std::uint64_t{0}, std::uint64_t{0xffff'ffff}, ~std::uint64_t{5}}) {
     CHECK(ring::limit_of(ring::pack_limit(p, 4), p, 10) == 4);
     CHECK(ring::limit_of(ring::pack_limit(p, 4), p + 1, 10) == 10);
+  }
+}
+
+TEST_CASE("a task that is claimed and revoked at once is not both") {
+  constexpr std::uint64_t rounds = 200'000;
+  for (const Fencing fencing : kinds()) {
+    CAPTURE(name_of(fencing));
+    Shared shared;
+    bool runs = false;
+    bool unstarted = false;
+    std::uint64_t both = 0;
+    std::uint64_t ran = 0;
+    std::uint64_t back = 0;
+    const auto work = [&](std::uint64_t p) {
+      static_cast<void>(shared.manager.revoked_end.load(std::memory_order_relaxed));
+      runs = shared.claim(p, fencing);
+    };
+    const auto revoke = [&](std::uint64_t p) {
+      static_cast<void>(shared.worker.claimed.load(std::memory_order_relaxed));
+      shared.verdict(p).revoked.store(p + 1, std::memory_order_relaxed);
+      shared.manager.revoked_end.store(p + 1, std::memory_order_release);
+      ring::rare_barrier(fencing);  // EDGE claim
+      unstarted = p >= shared.worker.claimed.load(std::memory_order_acquire);
+    };
+    Duel().fight(rounds, work, revoke, [&](std::uint64_t) {
+      both += runs && unstarted ? 1 : 0;
+      ran += runs ? 1 : 0;
+      back += unstarted ? 1 : 0;
+    });
+    CHECK(both == 0);
+    CHECK(ran > 0);
+    CHECK(back > 0);
+  }
+}
+
+TEST_CASE("an item that starts while its chunk is cut is not taken back") {
+  constexpr std::uint64_t rounds = 200'000;
+  for (const Fencing fencing : kinds()) {
+    CAPTURE(name_of(fencing));
+    Shared shared;
+    std::uint32_t starts = 0;
+    std::uint32_t started = 0;
+    std::uint64_t both = 0;
+    std::uint64_t ran = 0;
+    std::uint64_t back = 0;
+    const auto work = [&](std::uint64_t p) {
+      const detail::ChunkCursor cursor{&shared.worker.progress, &shared.verdict(p).limit,
+                                       static_cast<std::uint32_t>(p + 1), 1,
+                                       fencing == Fencing::asymmetric};
+      static_cast<void>(shared.verdict(p).limit.load(std::memory_order_relaxed));
+      starts = cursor.advance(0, 2);
+    };
+    const auto take_back = [&](std::uint64_t p) {
+      static_cast<void>(shared.worker.progress.load(std::memory_order_relaxed));
+      shared.verdict(p).limit.store(ring::pack_limit(p, 0), std::memory_order_release);
+      ring::rare_barrier(fencing);  // EDGE progress
+      started = ring::items_started(shared.worker.progress.load(std::memory_order_acquire));
+    };
+    Duel().fight(rounds, work, take_back, [&](std::uint64_t) {
+      both += starts > started ? 1 : 0;
+      ran += starts;
+      back += started == 0 ? 1 : 0;
+      shared.worker.progress.store(0);
+    });
+    CHECK(both == 0);
+    CHECK(ran > 0);
+    CHECK(back > 0);
   }
 }
 

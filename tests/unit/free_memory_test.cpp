@@ -27,25 +27,3 @@ TEST_CASE("what is free is some, and no more than the machine has") {
   CHECK(free > mib);
   CHECK(free <= memory_of_the_machine());
 }
-
-TEST_CASE("memory that was taken is no longer free") {
-  const std::uint64_t before = free_memory_bytes();
-  const std::uint64_t bytes = 256 * mib;
-  if (before < 4 * bytes) {
-    MESSAGE("skipped: there is too little memory to take some");
-    return;
-  }
-  // Others take and give back at the same time, so it may need several looks.
-  bool seen = false;
-  for (int attempt = 0; attempt < 20 && !seen; ++attempt) {
-    const std::uint64_t now = free_memory_bytes();
-    void* const memory =
-        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(memory != MAP_FAILED);
-    std::memset(memory, 1, bytes);
-    const std::uint64_t with = free_memory_bytes();
-    seen = with < now && now - with > bytes / 2 && now - with < 2 * bytes;
-    ::munmap(memory, bytes);
-  }
-  CHECK(seen);
-}

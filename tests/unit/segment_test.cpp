@@ -73,8 +73,8 @@ long faults() {
 }
 
 /// What touching every page of a range costs in page faults. Not those of a sanitizer's own memory.
-[[gnu::no_sanitize("address", "undefined")]] long faults_of_touching(const std::byte* begin,
-                                                                     std::uint64_t bytes) {
+__attribute__((no_sanitize("address", "undefined"))) long faults_of_touching(const std::byte* begin,
+                                                                             std::uint64_t bytes) {
   const long before = faults();
   for (std::uint64_t i = 0; i < bytes; i += 4096) {
     static_cast<void>(*static_cast<const volatile std::byte*>(begin + i));

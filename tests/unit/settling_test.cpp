@@ -257,12 +257,12 @@ TEST_CASE("when a callback runs, its entry has ended") {
   std::atomic<int> ran{0};
   std::atomic<int> too_early{0};
   std::vector<LedgerEntry*> entries;
-  pool.state.callbacks.start([](const std::function<bool()>& reached) {
+  const auto wait = [](const std::function<bool()>& reached) {
     while (!reached()) std::this_thread::yield();
-  });
+  };
   for (int n = 0; n < rounds; ++n) {
     LedgerEntry& entry = pool.open();
-    pool.state.callbacks.expect();
+    REQUIRE(pool.state.callbacks.expect(wait));
     {
       const pool::Locked lock(pool.state);
       pool::Settler::side_of(entry).callbacks.push_back([&, at = &entry] {

@@ -92,7 +92,7 @@ constexpr const char* run_help =
   -0, --null         lines end with NUL, as from find -print0
       --joblog F     write a log of the jobs to F, in GNU parallel's format
       --bar          show progress, where standard error is a terminal
-      --summary      say at the end how many jobs ran, how fast, and on which CPUs
+      --summary      say at the end how fast the jobs ran, and on which CPUs
       --places P     bind to: cores, sockets, 0-7,16, {0:4}:8:4 ...; none
 
   {} {.} {/} {//} {/.}  argument; less its extension; its name, folder, stem

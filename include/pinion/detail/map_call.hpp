@@ -90,7 +90,8 @@ struct MapThunk {
     return f;
   }
 
-  static decltype(auto) call(F& f, T&& item) {
+  /// By value: what `f` refers to may be its argument, which ends here.
+  static Value call(F& f, T&& item) {
     Tuple arguments(std::move(item));
     return invoke_with(f, arguments);
   }

@@ -136,14 +136,17 @@ LedgerEntry* Core::submit(const detail::Submission& s) {
 LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token,
                                 std::uint8_t flags) {
   const std::uint64_t bytes = s.call->bytes;
-  std::optional<std::uint64_t> offset;
+  bool reserved = false;
+  std::uint64_t offset = 0;
   {
     const Locked lock(state_);
     require_open();
-    offset = dispatcher_.reserve(bytes);
+    const auto block = dispatcher_.reserve(bytes);
+    reserved = block.has_value();
+    offset = block.value_or(0);
   }
-  std::vector<std::byte> kept(offset ? 0 : bytes);
-  std::byte* const at = offset ? state_.arena.at(*offset) : kept.data();
+  std::vector<std::byte> kept(reserved ? 0 : bytes);
+  std::byte* const at = reserved ? state_.arena.at(offset) : kept.data();
   std::exception_ptr error;
   try {
     detail::Writer writer(at, at + bytes, &code_);
@@ -155,21 +158,21 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
   {
     std::optional<Locked> lock(std::in_place, state_);
     while (is_full()) {
-      if (offset && !error) {  // nobody waits for room while holding what others need
+      if (reserved && !error) {  // nobody waits for room while holding what others need
         kept.assign(at, at + bytes);
-        dispatcher_.unreserve(*offset, bytes);
-        offset.reset();
+        dispatcher_.unreserve(offset, bytes);
+        reserved = false;
       }
       lock.reset();
       turns_.wait_for_room(os::never_ns);
       lock.emplace(state_);
     }
-    if (offset && (error || !state_.accepting())) dispatcher_.unreserve(*offset, bytes);
+    if (reserved && (error || !state_.accepting())) dispatcher_.unreserve(offset, bytes);
     entry = &open_entry(s.options);
     if (error) {
       settler_.local_error(*entry, error);
-    } else if (offset) {
-      dispatcher_.submit(*entry, token, flags, ring::BlockRef{*offset, bytes});
+    } else if (reserved) {
+      dispatcher_.submit(*entry, token, flags, ring::BlockRef{offset, bytes});
     } else {
       dispatcher_.submit(*entry, token, flags, std::move(kept));
     }

@@ -17,6 +17,7 @@
 
 using namespace pinion;
 using ring::Fencing;
+using tests::Duel;
 
 namespace {
 

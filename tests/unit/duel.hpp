@@ -2,12 +2,13 @@
 // between a store and a load lets through shows within some thousand rounds.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <random>
 #include <thread>
-
-#include "lib/os/cpu.hpp"
 
 namespace pinion::tests {
 
@@ -17,7 +18,9 @@ class Duel {
   /// from 1.
   template <class First, class Second, class Judge>
   void fight(std::uint64_t rounds, First first, Second second, Judge judge) {
+    const OwnCores cores;
     std::thread other([&] {
+      cores.go_to(1);
       std::minstd_rand random(2);
       for (std::uint64_t n = 1; n <= rounds; ++n) {
         here_[1].store(n, std::memory_order_release);
@@ -27,6 +30,7 @@ class Duel {
         done_.store(n, std::memory_order_release);
       }
     });
+    cores.go_to(0);
     std::minstd_rand random(1);
     for (std::uint64_t n = 1; n <= rounds; ++n) {
       await(here_[1], n);
@@ -40,14 +44,42 @@ class Duel {
   }
 
  private:
+  /// Two cores of those that the thread may use; its binding is as before in the end.
+  class OwnCores {
+   public:
+    OwnCores() {
+      CPU_ZERO(&before_);
+      ::sched_getaffinity(0, sizeof before_, &before_);
+      for (std::size_t cpu = 0; cpu < CPU_SETSIZE && count_ < 2; ++cpu) {
+        if (CPU_ISSET(cpu, &before_)) cpus_[count_++] = cpu;
+      }
+    }
+    ~OwnCores() { ::sched_setaffinity(0, sizeof before_, &before_); }
+    OwnCores(const OwnCores&) = delete;
+    OwnCores& operator=(const OwnCores&) = delete;
+    /// The calling thread, to the first or second; wherever it may where there is but one.
+    void go_to(std::size_t which) const {
+      if (count_ < 2) return;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(cpus_[which], &one);
+      ::sched_setaffinity(0, sizeof one, &one);
+    }
+
+   private:
+    cpu_set_t before_;
+    std::size_t cpus_[2]{};
+    std::size_t count_ = 0;
+  };
+
   static void await(const std::atomic<std::uint64_t>& word, std::uint64_t n) {
     for (unsigned spins = 1; word.load(std::memory_order_acquire) < n; ++spins) {
       if (spins % 256 == 0) std::this_thread::yield();  // the other may want this core
     }
   }
-  /// A few nanoseconds more or less, so that every order is met.
+  /// Some 100 nanoseconds more or less, so that every order is met.
   static void hesitate(std::minstd_rand& random) {
-    for (auto n = random() % 128; n > 0; --n) std::atomic_signal_fence(std::memory_order_seq_cst);
+    for (auto n = random() % 512; n > 0; --n) std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 
   struct alignas(128) Word : std::atomic<std::uint64_t> {};

@@ -164,7 +164,7 @@ TEST_CASE("of one who parks and one who publishes at once, either sees the other
       ball.store(n, std::memory_order_release);
       rang = waker.ring();
     };
-    Duel().fight(200'000, park, publish, [&](std::uint64_t) {
+    Duel().fight(20'000, park, publish, [&](std::uint64_t) {
       lost += !saw && !rang ? 1 : 0;
       found += saw ? 1 : 0;
       if (sleeper.where() != Bell::awake) waker.ring();

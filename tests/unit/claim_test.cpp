@@ -111,7 +111,7 @@ TEST_CASE("limits and progress keep both of their numbers") {
 }
 
 TEST_CASE("a task that is claimed and revoked at once is not both") {
-  constexpr std::uint64_t rounds = 200'000;
+  constexpr std::uint64_t rounds = 20'000;
   for (const Fencing fencing : kinds()) {
     CAPTURE(name_of(fencing));
     Shared shared;
@@ -143,7 +143,7 @@ TEST_CASE("a task that is claimed and revoked at once is not both") {
 }
 
 TEST_CASE("an item that starts while its chunk is cut is not taken back") {
-  constexpr std::uint64_t rounds = 200'000;
+  constexpr std::uint64_t rounds = 20'000;
   for (const Fencing fencing : kinds()) {
     CAPTURE(name_of(fencing));
     Shared shared;

@@ -77,9 +77,11 @@ class Duel {
       if (spins % 256 == 0) std::this_thread::yield();  // the other may want this core
     }
   }
-  /// Some 100 nanoseconds more or less, so that every order is met.
+  /// Some 100 nanoseconds more or less, now and then far more than a membarrier takes, so that
+  /// every order is met.
   static void hesitate(std::minstd_rand& random) {
-    for (auto n = random() % 512; n > 0; --n) std::atomic_signal_fence(std::memory_order_seq_cst);
+    const auto most = random() % 32 == 0 ? 300'000U : 512U;
+    for (auto n = random() % most; n > 0; --n) std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 
   struct alignas(128) Word : std::atomic<std::uint64_t> {};

@@ -150,6 +150,13 @@ TEST_CASE("the same where close_range and CLONE_PIDFD are refused") {
 }
 
 TEST_CASE("a child has an empty signal mask and the host's dispositions") {
+  // A shell's background job begins with some ignored; here it is to be known which.
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction now {};
+    if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN) {
+      std::signal(signal, SIG_DFL);
+    }
+  }
   const auto old_int = std::signal(SIGINT, SIG_IGN);
   const auto old_pipe = std::signal(SIGPIPE, SIG_IGN);
   const auto old_hup = std::signal(SIGHUP, SIG_IGN);  // as under nohup: stays ignored

@@ -23,7 +23,7 @@ std::byte* PlainFrame::begin_chunk(std::uint32_t stride) {
   }
   ring::WorkerLine& line = worker_.line();
   line.block.store(blocks.front().offset, std::memory_order_relaxed);
-  line.progress.store(0, std::memory_order_relaxed);
+  line.progress.store(0, std::memory_order_release);
   line.chunk.store(position_ + 1, std::memory_order_release);
   return values;
 }

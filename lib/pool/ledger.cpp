@@ -92,9 +92,9 @@ void Ledger::orphan() noexcept {
   const std::uint32_t out = out_;
   do {
     out_ = out - static_cast<std::uint32_t>((word & count_mask) >> 32);
-    if (out_ == 0) break;  // no handle is left, so nobody else comes here
+    if (out_ == 0) return take_down();  // no handle is left, so nobody else comes here
   } while (!head_.compare_exchange_weak(word, orphaned_bit | none, std::memory_order_acq_rel));
-  if (out_ == 0) take_down();
+  // From here on the ledger is the handles': the last one may have taken it down already.
 }
 
 }  // namespace pinion::pool

@@ -71,6 +71,10 @@ std::uint32_t TakeBack::cut(Lane& lane, std::uint16_t number, std::uint32_t firs
   if ((flight.flags & ring::task_is_coroutine) == 0 &&
       line.chunk.load(std::memory_order_acquire) == flight.position + 1) {
     started = ring::items_started(line.progress.load(std::memory_order_acquire));
+    // It may have gone on to its next chunk between the two: then that was the next one's progress.
+    if (line.chunk.load(std::memory_order_acquire) != flight.position + 1) {
+      started = flight.assigned;
+    }
   } else {
     // Not begun, or ended already: what it does from here on, it does below the limit.
     started = (flight.flags & ring::task_is_coroutine) != 0 ? flight.assigned : first;

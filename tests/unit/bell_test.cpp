@@ -177,7 +177,7 @@ TEST_CASE("of one who parks and one who publishes at once, either sees the other
 TEST_CASE("no wake is lost between two threads that park at every turn") {
   for (const Fencing fencing : kinds()) {
     CAPTURE(name_of(fencing));
-    expect_no_loss(200'000, Bell::on_futex, Bell::on_futex, fencing);
+    expect_no_loss(100'000, Bell::on_futex, Bell::on_futex, fencing);
   }
 }
 

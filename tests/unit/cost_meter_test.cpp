@@ -19,31 +19,48 @@ void work(std::int64_t ns) {
   }
 }
 
+/// Whether it holds at one attempt of many: others may take the core at any moment, and then a
+/// short task is a long one.
+template <class Attempt>
+bool holds_undisturbed(Attempt attempt) {
+  for (int i = 0; i < 50; ++i) {
+    if (attempt()) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 TEST_CASE("tasks that follow each other are measured, at first after one, then sixteen a look") {
-  CostMeter meter;
-  CHECK(meter.task_ended(true) == 0);  // its beginning is not known
-  CHECK(meter.task_ended(true) > 0);
-  for (int look = 0; look < 3; ++look) {
-    for (int i = 0; i < 15; ++i) CHECK(meter.task_ended(true) == 0);
-    CHECK(meter.task_ended(true) > 0);
-  }
+  CHECK(holds_undisturbed([] {
+    CostMeter meter;
+    if (meter.task_ended(true) != 0) return false;  // its beginning is not known
+    if (meter.task_ended(true) == 0) return false;
+    for (int look = 0; look < 3; ++look) {
+      for (int i = 0; i < 15; ++i) {
+        if (meter.task_ended(true) != 0) return false;
+      }
+      if (meter.task_ended(true) == 0) return false;
+    }
+    return true;
+  }));
 }
 
 TEST_CASE("what is measured is the mean cost of a task") {
-  CostMeter meter;
-  meter.task_ended(true);
-  work(2'000);
-  CHECK(meter.task_ended(true) >= 2'000);
-  const std::int64_t begin = os::now_ns();
-  std::uint32_t cost = 0;
-  for (int i = 0; i < 16; ++i) {
+  CHECK(holds_undisturbed([] {
+    CostMeter meter;
+    meter.task_ended(true);
     work(2'000);
-    cost = meter.task_ended(true);
-  }
-  CHECK(cost >= 1'900);
-  CHECK(cost <= (os::now_ns() - begin) / 16 + 1'000);
+    const std::uint32_t first = meter.task_ended(true);
+    if (first < 2'000 || first > 4'000) return false;
+    for (int i = 0; i < 15; ++i) {
+      work(2'000);
+      if (meter.task_ended(true) != 0) return false;
+    }
+    work(2'000);
+    const std::uint32_t cost = meter.task_ended(true);
+    return cost >= 2'000 && cost <= 4'000;
+  }));
 }
 
 TEST_CASE("long tasks are measured one by one") {
@@ -56,14 +73,18 @@ TEST_CASE("long tasks are measured one by one") {
 }
 
 TEST_CASE("a pause between tasks is not taken for work") {
-  CostMeter meter;
-  meter.task_ended(true);
-  meter.task_ended(true);
-  CHECK(meter.task_ended(false) == 0);
-  std::this_thread::sleep_for(50ms);
-  CHECK(meter.task_ended(true) == 0);
-  for (int i = 0; i < 15; ++i) CHECK(meter.task_ended(true) == 0);
-  CHECK(meter.task_ended(true) < 1'000'000);
+  CHECK(holds_undisturbed([] {
+    CostMeter meter;
+    meter.task_ended(true);
+    meter.task_ended(true);
+    if (meter.task_ended(false) != 0) return false;
+    std::this_thread::sleep_for(20ms);
+    if (meter.task_ended(true) != 0) return false;
+    for (int i = 0; i < 16; ++i) {
+      if (const std::uint32_t cost = meter.task_ended(true)) return cost < 1'000'000;
+    }
+    return false;
+  }));
 }
 
 TEST_CASE("a chunk's cost is that of one of its items, within what a slot can say") {

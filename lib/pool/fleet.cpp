@@ -196,7 +196,6 @@ void Fleet::on_nursery_death() {
   nursery_dead_ = true;
   nursery_->end();
   const Locked lock(state_);
-  state_.nursery_lost = true;
   for (const auto& lane : state_.lanes) lane->respawn_ns = 0;
   if (state_.started && !state_.leaving && gone()) fail(nursery_lost_text);
 }

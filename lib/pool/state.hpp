@@ -74,7 +74,6 @@ struct State {
   std::string start_error;           // why it will not
   bool leaving = false;              // workers were told to leave
   bool must_stop = false;            // the pool has failed: the service stops everything
-  bool nursery_lost = false;
   std::uint64_t initializer_code = 0;
   std::uint64_t initializer_offset = 0;
   std::uint64_t initializer_bytes = 0;

@@ -17,6 +17,8 @@ packages_to_test='
 doctest-dev       doctest-devel     doctest-devel
 libgmp-dev        gmp-devel         gmp-devel
 python3           python3           python3
+elfutils          elfutils          elfutils
+spin              spin              spin
 '
 packages_to_measure='
 libbenchmark-dev  google-benchmark-devel google-benchmark-devel

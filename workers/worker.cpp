@@ -58,7 +58,9 @@ void Worker::initialize(const start::Birth& birth) {
   frame.argument_bytes = bytes.size();
   frame.code = &code_;
   const auto token = start::CodeToken::unpack(birth.initializer_code);
+  channel_.note->initializing.store(1, std::memory_order_release);
   reinterpret_cast<detail::Thunk>(code_.from_token(token.packed()))(frame);
+  channel_.note->initializing.store(0, std::memory_order_release);
 }
 
 void Worker::say_ready() {

@@ -187,6 +187,8 @@ class Pool {
     }
   }
 
+  friend struct detail::PoolAccess;
+
   detail::PoolCore* core_;
   int exceptions_ = std::uncaught_exceptions();
 };

@@ -29,6 +29,7 @@ class Arena {
   /// Space for arguments, growing as far as the limit allows.
   std::optional<std::uint64_t> take_arguments(std::uint64_t bytes);
   void give_arguments(std::uint64_t offset, std::uint64_t bytes) { space_.give(offset, bytes); }
+  [[nodiscard]] std::uint64_t arguments_used() const noexcept { return space_.used(); }
   [[nodiscard]] std::byte* at(std::uint64_t offset) const noexcept {
     return manager_.begin() + offset;
   }

@@ -34,7 +34,7 @@ bool Collector::drain(Lane& lane) {
   lane.line->drained.store(lane.results.position(), std::memory_order_release);
   dispatcher_.flush_give_backs(lane, false);
   dispatcher_.flush_controls(lane);
-  if (lane.in_flight() > 1) lane.progress_ns = os::now_ns();
+  lane.progress_ns = lane.in_flight() > 1 ? os::now_ns() : 0;
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "lib/pool/locked.hpp"
@@ -47,6 +48,8 @@ class Core final : public detail::PoolCore {
   [[nodiscard]] unsigned workers() const noexcept { return state_.workers; }
   [[nodiscard]] std::vector<WorkerInfo> infos() const;
   [[nodiscard]] PoolStats stats() const;
+  /// What contradicts itself in the pool's accounts, a line each. Takes the lock; any time.
+  [[nodiscard]] std::vector<std::string> verify() const;
  private:
   class CodeTable final : public detail::CodeMap {
    public:

@@ -142,6 +142,7 @@ void Fleet::on_death(Lane& lane) {
     const Locked lock(state_);
     const bool was_ready =
         lane.state != Lane::State::starting && !(lane.state == Lane::State::none);
+    lane.initializing = lane.in_initializer();
     // What it said last is still in its ring.
     burial_.bury(lane, *reaped);
     after_death(lane, was_ready, *reaped);
@@ -154,7 +155,9 @@ std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
     return "the initializer failed in worker " + std::to_string(lane.index) + ": " +
            text_of(decode_exception(lane.start_error));
   }
-  return "worker " + std::to_string(lane.index) + " died before it was ready: " + describe(status);
+  return "worker " + std::to_string(lane.index) + " died" +
+         (lane.initializing ? " in its initializer," : "") +
+         " before it was ready: " + describe(status);
 }
 
 /// With the lock and the baton.
@@ -231,7 +234,8 @@ void Fleet::check_starts(std::int64_t now_ns) {
     if (!state_.started && state_.start_error.empty()) {
       state_.start_error = "worker " + std::to_string(lane->index) +
                            " was not ready within PoolOptions::start_limit (" +
-                           std::to_string(state_.options.start_limit.ns() / 1'000'000) + " ms)";
+                           std::to_string(state_.options.start_limit.ns() / 1'000'000) + " ms)" +
+                           (lane->in_initializer() ? ": its initializer still ran" : "");
     }
     if (lane->pidfd) os::send_signal(lane->pidfd.get(), SIGKILL);
   }

@@ -50,7 +50,7 @@ struct Lane {
   std::atomic<bool> woken{false};  // the last push had to wake it
   bool pushed = false;            // something was pushed since its bell was rung
   bool urgent = false;            // of that, a control message
-  std::int64_t progress_ns = 0;   // when it last answered, with more to do
+  std::int64_t progress_ns = 0;   // when it last answered, with more to do; 0: not since it was idle
   std::deque<std::uint64_t> controls;       // positions of control messages not yet read
   std::deque<ring::TaskMessage> controls_waiting;
   std::vector<std::uint64_t> give_backs;    // result blocks to be given back
@@ -69,6 +69,7 @@ struct Lane {
   std::uint64_t tasks_done = 0;
   std::string culprit;  // what it was killed for
   bool breach = false;
+  bool initializing = false;           // it died in its initializer
   bool start_failed = false;           // its initializer threw
   std::vector<std::byte> start_error;  // what
 
@@ -100,6 +101,10 @@ struct Lane {
                                                       shm::WorkerLayout::flights)[flight];
   }
 
+  [[nodiscard]] bool in_initializer() const noexcept {
+    return segment && note().initializing.load(std::memory_order_acquire) == 1;
+  }
+
   /// `bytes` at `offset` of the worker's segment, if they lie in what is committed; else null.
   [[nodiscard]] const std::byte* checked(std::uint64_t offset, std::uint64_t bytes) const noexcept {
     const std::uint64_t end = segment->committed();
@@ -115,6 +120,7 @@ struct Lane {
     }
     outstanding = 0;
     timed = 0;
+    progress_ns = 0;
     controls.clear();
     controls_waiting.clear();
     give_backs.clear();

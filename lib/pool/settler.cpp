@@ -34,6 +34,7 @@ void Settler::finish(LedgerEntry& entry, bool failed) {
   if (entry.side != nullptr) callbacks.swap(entry.side->callbacks);
   const std::uint32_t before =
       entry.state.fetch_or(detail::entry_done, std::memory_order_acq_rel);
+  PINION_ENSURE((before & detail::entry_done) == 0);
   if ((before & detail::entry_waited) != 0) state_.baton.tell(&entry);
   // After the entry is done: a callback finds it ready. Each holds a handle, so the entry lives.
   for (auto& callback : callbacks) state_.post_callback(std::move(callback));
@@ -83,6 +84,7 @@ void Settler::local_error(LedgerEntry& entry, std::exception_ptr error) {
 
 void Settler::count_items(MapState& map, std::uint32_t count, bool failed) {
   map.ended += count;
+  PINION_ENSURE(map.ended <= map.job->items);
   // The map's own entry counts for one, when it ends.
   (failed ? state_.counters.failed : state_.counters.completed) += count;
   count_down(count);

@@ -221,7 +221,9 @@ bool TakeBack::move_work() {
     busiest = lane.get();
   }
   if (busiest == nullptr) return false;
-  if (os::now_ns() - busiest->progress_ns < stuck_ns) return true;
+  const std::int64_t now = os::now_ns();
+  if (busiest->progress_ns == 0) busiest->progress_ns = now;  // it counts from this look
+  if (now - busiest->progress_ns < stuck_ns) return true;
   move_half(*busiest);
   return true;
 }

@@ -83,7 +83,8 @@ struct ManagerLayout {
 /// What a worker says about its event loop, for display. Written by the worker, once.
 struct WorkerNote {
   std::atomic<std::uint32_t> backend;  // pinion::IoBackend; 0 until it is made (release)
-  char reason[124];
+  std::atomic<std::uint32_t> initializing;  // 1 while the initializer runs
+  char reason[120];
 };
 static_assert(sizeof(WorkerNote) == ring::writer_bytes);
 

@@ -115,7 +115,7 @@ std::uint16_t ModuleTable::number_of(std::uintptr_t base, const std::string& pat
     throw EncodingError("the path of a library is too long for a worker: " + path);
   }
   entry.build_id_bytes = static_cast<std::uint32_t>(build_id.size());
-  std::memcpy(entry.build_id, build_id.data(), build_id.size());
+  std::copy(build_id.begin(), build_id.end(), entry.build_id);
   std::memcpy(entry.path, path.c_str(), path.size() + 1);
   entry.ready.store(1, std::memory_order_release);
   bases_.push_back(base);

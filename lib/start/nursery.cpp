@@ -52,6 +52,12 @@ pid_t clone_sibling(int* pidfd) noexcept {
 #endif
 }
 
+/// It is our child although nobody waits for it: it must not stay as a zombie.
+void end_unwanted(int pidfd) noexcept {
+  os::send_signal(pidfd, SIGKILL);
+  if (os::wait_for_exit(pidfd, os::deadline_ns(1'000'000'000))) os::reap(pidfd);
+}
+
 [[noreturn]] void be_worker(WorkerMain worker_main, const Birth& birth, const BirthFds& fds,
                             int nursery_socket) {
   die_with_parent(birth.manager);
@@ -131,7 +137,7 @@ Newborn Nursery::make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns
     Answer a{};
     std::memcpy(&a, reply.data(), sizeof a);
     if (a.order != birth.order) {  // to an order that was given up: nobody waits for that worker
-      if (!received.fds.empty()) os::send_signal(received.fds[0].get(), SIGKILL);
+      if (!received.fds.empty()) end_unwanted(received.fds[0].get());
       continue;
     }
     if (a.pid < 0 || received.fds.empty()) os::throw_errno(a.error, "starting a worker");

@@ -126,7 +126,7 @@ TEST_CASE("an initializer that dies is a StartError that says so") {
   CHECK((holds(aborted, "SIGABRT") || holds(aborted, "signal 6")));
   for (const std::string& text : {killed, left, aborted}) {
     CHECK(holds(text, "worker "));
-    CHECK(holds(text, "before it was ready"));
+    CHECK(holds(text, "died in its initializer, before it was ready"));
   }
 }
 
@@ -137,6 +137,7 @@ TEST_CASE("an initializer that hangs ends construction at the start limit") {
   const auto took = Clock::now() - begin;
   CAPTURE(hung);
   CHECK(holds(hung, "start_limit"));
+  CHECK(holds(hung, "its initializer still ran"));
   CHECK(took >= 190ms);
   CHECK(took < 1500ms);
 }

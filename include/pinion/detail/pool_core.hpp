@@ -29,6 +29,9 @@ class PoolCore {
   ~PoolCore() = default;
 };
 
+/// For those who look inside a pool: tests.
+struct PoolAccess;
+
 /// A map on its way: gives the bytes of any range of its items, and takes their outcomes.
 /// Called with the pool's lock held, so it does nothing but copy.
 class MapJob {

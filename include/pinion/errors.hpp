@@ -106,7 +106,8 @@ class PINION_API WorkerLost : public std::runtime_error, public virtual Error {
     ExitStatus status{};
     Cause cause = Cause::death;
     Phase phase = Phase::unknown;
-    std::optional<std::uint64_t> item{};  ///< the item that was lost
+    std::uint64_t task = 0;  ///< its number: how many items the pool accepted before it, plus 1
+    std::optional<std::uint64_t> item{};  ///< of a map: the item that was lost
     std::string culprit{};  ///< what the worker was killed for, or how it broke protocol
     std::string hint{};     ///< where to look; made here for a SIGKILL that nobody explains
   };
@@ -124,6 +125,7 @@ class PINION_API WorkerLost : public std::runtime_error, public virtual Error {
   [[nodiscard]] ExitStatus status() const noexcept { return details_->status; }
   [[nodiscard]] Cause cause() const noexcept { return details_->cause; }
   [[nodiscard]] Phase phase() const noexcept { return details_->phase; }
+  [[nodiscard]] std::uint64_t task() const noexcept { return details_->task; }
   [[nodiscard]] std::optional<std::uint64_t> item() const noexcept { return details_->item; }
   [[nodiscard]] const std::string& hint() const noexcept { return details_->hint; }
   [[nodiscard]] const Details& details() const noexcept { return *details_; }

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string>
 
+#include "lib/os/memory_cgroup.hpp"
+
 namespace pinion::os {
 
 namespace {
@@ -29,19 +31,17 @@ std::uint64_t number_in(const std::string& path) {
   return file >> n ? n : unlimited;  // also "max"
 }
 
-/// What one cgroup and its ancestors leave free.
-std::uint64_t left_in(const std::string& hierarchy, std::string group, const char* limit,
-                      const char* usage) {
+/// What a cgroup and its ancestors leave free.
+std::uint64_t left_in(const MemoryCgroup& cgroup) {
+  const char* const limit = cgroup.unified ? "memory.max" : "memory.limit_in_bytes";
+  const char* const usage = cgroup.unified ? "memory.current" : "memory.usage_in_bytes";
   std::uint64_t left = unlimited;
-  for (;;) {
-    const std::string folder = hierarchy + group + "/";
+  for (const std::string& folder : cgroup.folders) {
     const std::uint64_t most = number_in(folder + limit);
     const std::uint64_t used = number_in(folder + usage);
     if (most != unlimited && used != unlimited) left = std::min(left, most - std::min(most, used));
-    const auto slash = group.find_last_of('/');
-    if (slash == std::string::npos || group.empty() || group == "/") return left;
-    group.resize(slash);
   }
+  return left;
 }
 
 }  // namespace
@@ -49,20 +49,7 @@ std::uint64_t left_in(const std::string& hierarchy, std::string group, const cha
 std::uint64_t free_memory_bytes(const std::string& root) noexcept {
   try {
     std::uint64_t least = available(root);
-    std::ifstream file(root + "/proc/self/cgroup");
-    for (std::string line; std::getline(file, line);) {
-      const auto first = line.find(':');
-      const auto second = line.find(':', first + 1);
-      if (second == std::string::npos) continue;
-      const std::string controllers = line.substr(first + 1, second - first - 1);
-      const std::string group = line.substr(second + 1);
-      if (controllers.empty()) {
-        least = std::min(least, left_in(root + "/sys/fs/cgroup", group, "memory.max", "memory.current"));
-      } else if (("," + controllers + ",").find(",memory,") != std::string::npos) {
-        least = std::min(least, left_in(root + "/sys/fs/cgroup/memory", group,
-                                        "memory.limit_in_bytes", "memory.usage_in_bytes"));
-      }
-    }
+    for (const MemoryCgroup& cgroup : memory_cgroups(root)) least = std::min(least, left_in(cgroup));
     return least;
   } catch (...) {
     return std::uint64_t{1} << 30;

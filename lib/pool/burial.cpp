@@ -1,19 +1,20 @@
 #include "lib/pool/burial.hpp"
 
 #include <algorithm>
+#include <csignal>
 
 #include "lib/pool/chunk_outcomes.hpp"
 #include "lib/pool/side.hpp"
+#include "lib/pool/task_errors.hpp"
 
 namespace pinion::pool {
 
 std::exception_ptr Burial::loss(const Lane& lane, const Flight& flight, ExitStatus status,
                                 std::uint64_t item) const {
   if (flight.overdue) {
-    return std::make_exception_ptr(
-        TaskTimeout("the task ran longer than its timeout and did not stop within the grace, so "
-                    "its worker (pid " +
-                    std::to_string(lane.pid) + ") was killed"));
+    const TaskOptions& options =
+        flight.map != nullptr ? flight.map->options : flight.entry->side->options;
+    return timeout_error(TaskName::of(flight, item), options, lane, TimedOut::killed);
   }
   if (state_.stopped()) return state_.stop_error();
   WorkerLost::Details details;
@@ -28,7 +29,10 @@ std::exception_ptr Burial::loss(const Lane& lane, const Flight& flight, ExitStat
     details.cause = WorkerLost::Cause::killed_with_culprit;
     details.culprit = lane.culprit;
   }
-  if (flight.map != nullptr) details.item = item;
+  const TaskName task = TaskName::of(flight, item);
+  details.task = task.number;
+  details.item = task.item;
+  if (status == ExitStatus::signaled(SIGKILL)) details.hint = lane.oom_text;
   return std::make_exception_ptr(WorkerLost(std::move(details)));
 }
 
@@ -123,7 +127,7 @@ void Burial::settle_coroutines(Lane& lane, std::uint16_t number, ExitStatus stat
   for (std::uint32_t i = 0; i < flight.assigned; ++i) {
     switch (outcomes->mark(i)) {
       case shm::item_ended:
-        collector_.settle_item(map, flight.first + i, *outcomes, i);
+        collector_.settle_item(lane, map, flight.first + i, *outcomes, i);
         break;
       case shm::item_started:  // they start in order: the first is the oldest, which was overdue
         settler_.items_local_error(map, flight.first + i, 1,

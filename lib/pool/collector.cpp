@@ -7,6 +7,8 @@
 #include "lib/os/clock.hpp"
 #include "lib/os/pidfd.hpp"
 #include "lib/pool/locked.hpp"
+#include "lib/pool/side.hpp"
+#include "lib/pool/task_errors.hpp"
 
 namespace pinion::pool {
 
@@ -143,10 +145,12 @@ bool Collector::handle_single(Lane& lane, LedgerEntry& entry, const ResultMessag
       settler_.remote_error(entry, *bytes);
       return true;
     case ResultKind::cancelled:
-      settler_.local_error(entry, std::make_exception_ptr(Cancelled()));
+      settler_.local_error(entry, cancelled_error(TaskName::single(entry)));
       return true;
     case ResultKind::timed_out:
-      settler_.local_error(entry, std::make_exception_ptr(TaskTimeout()));
+      if (entry.side == nullptr) return false;  // it has no limit
+      settler_.local_error(entry, timeout_error(TaskName::single(entry), entry.side->options, lane,
+                                                TimedOut::stopped));
       return true;
     default:
       return false;
@@ -170,10 +174,13 @@ bool Collector::handle_one_item(Lane& lane, Flight& flight, const ResultMessage&
       settler_.item_remote_error(map, flight.first, *bytes);
       return true;
     case ResultKind::cancelled:
-      settler_.items_stopped(map, flight.first, 1, std::make_exception_ptr(Cancelled()));
+      settler_.items_stopped(map, flight.first, 1,
+                             cancelled_error(TaskName::item_of(map, flight.first)));
       return true;
     case ResultKind::timed_out:
-      settler_.items_local_error(map, flight.first, 1, std::make_exception_ptr(TaskTimeout()));
+      settler_.items_local_error(map, flight.first, 1,
+                                 timeout_error(TaskName::item_of(map, flight.first), map.options,
+                                               lane, TimedOut::stopped));
       return true;
     default:
       return false;
@@ -214,13 +221,13 @@ bool Collector::settle_items(Lane& lane, Flight& flight, std::uint64_t block, st
   }
   for (std::uint32_t i = 0; i < done; ++i) {
     if (marks && outcomes->mark(i) != shm::item_ended) continue;
-    settle_item(map, flight.first + i, *outcomes, i);
+    settle_item(lane, map, flight.first + i, *outcomes, i);
   }
   return true;
 }
 
-void Collector::settle_item(MapState& map, std::uint64_t item, const ChunkOutcomes& outcomes,
-                            std::uint32_t i) {
+void Collector::settle_item(const Lane& lane, MapState& map, std::uint64_t item,
+                            const ChunkOutcomes& outcomes, std::uint32_t i) {
   const ChunkOutcomes::Error* const error = outcomes.error_of(i);
   if (error == nullptr) {
     if (map.job->result_stride == 0) {
@@ -239,10 +246,12 @@ void Collector::settle_item(MapState& map, std::uint64_t item, const ChunkOutcom
       settler_.item_remote_error(map, item, error->bytes);
       return;
     case shm::ItemError::cancelled:
-      settler_.items_stopped(map, item, 1, std::make_exception_ptr(Cancelled()));
+      settler_.items_stopped(map, item, 1, cancelled_error(TaskName::item_of(map, item)));
       return;
     case shm::ItemError::timed_out:
-      settler_.items_local_error(map, item, 1, std::make_exception_ptr(TaskTimeout()));
+      settler_.items_local_error(map, item, 1,
+                                 timeout_error(TaskName::item_of(map, item), map.options, lane,
+                                               TimedOut::stopped));
       return;
   }
 }

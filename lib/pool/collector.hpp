@@ -21,8 +21,8 @@ class Collector {
   /// the ended ones. False where the worker's memory makes no sense. With the lock held.
   bool settle_items(Lane& lane, Flight& flight, std::uint64_t block, std::uint32_t done, bool marks);
   /// Item `i` of a chunk, which is `item` of its map and has an outcome.
-  void settle_item(MapState& map, std::uint64_t item, const ChunkOutcomes& outcomes,
-                   std::uint32_t i);
+  void settle_item(const Lane& lane, MapState& map, std::uint64_t item,
+                   const ChunkOutcomes& outcomes, std::uint32_t i);
 
  private:
   bool handle(Lane& lane, const ring::ResultMessage& message);

@@ -8,6 +8,7 @@
 #include "lib/os/clock.hpp"
 #include "lib/pool/locked.hpp"
 #include "lib/pool/side.hpp"
+#include "lib/pool/task_errors.hpp"
 
 namespace pinion::pool {
 
@@ -185,7 +186,7 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
 LedgerEntry& Core::open_entry(const TaskOptions* options) {
   require_open();
   LedgerEntry& entry = ledger_->take();
-  ++state_.counters.accepted;
+  entry.number = static_cast<std::uint32_t>(++state_.counters.accepted);
   state_.pending.store(state_.pending.load(std::memory_order_relaxed) + 1,
                        std::memory_order_relaxed);
   if (options != nullptr && options->timeout.limited()) {
@@ -219,6 +220,7 @@ LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOpt
     require_open();
     entry = &ledger_->take();
     map->entry = entry;
+    entry->number = static_cast<std::uint32_t>(state_.counters.accepted + 1);
     state_.counters.accepted += job->items;
     state_.pending.store(state_.pending.load(std::memory_order_relaxed) + job->items,
                          std::memory_order_relaxed);
@@ -249,7 +251,7 @@ bool Core::cancel(LedgerEntry& entry) {
       if (lane->alive()) collector_.drain(*lane);  // a complete result has won
     }
     if (!over_.load()) {
-      cancelled = takeback_.cancel(entry, std::make_exception_ptr(Cancelled()));
+      cancelled = takeback_.cancel(entry, cancelled_error(TaskName::single(entry)));
       dispatcher_.feed();
     }
   }

@@ -47,6 +47,12 @@ std::string phase_text(WorkerLost::Phase phase) {
                                              : "; the item may have run, in part or whole";
 }
 
+std::string task_text(std::uint64_t task, std::optional<std::uint64_t> item) {
+  std::string text = task == 0 ? "a task" : "task " + std::to_string(task);
+  if (item) text = "item " + std::to_string(*item) + " of " + (task == 0 ? "a map" : text);
+  return text;
+}
+
 // Only SIGKILL comes from the OOM killer, and only one that pinion did not send is a riddle.
 std::string default_hint(const WorkerLost::Details& d) {
   if (d.cause != WorkerLost::Cause::death || d.status != ExitStatus::signaled(SIGKILL)) return {};
@@ -60,12 +66,11 @@ WorkerLost::Details with_hint(WorkerLost::Details d) {
 }
 
 std::string lost_text(const WorkerLost::Details& d) {
-  std::string text = d.item ? "item " + std::to_string(*d.item) + " was lost" : "a task was lost";
-  text += ": worker " + std::to_string(d.worker) + " (pid " + std::to_string(d.pid) + ") ";
+  std::string text = task_text(d.task, d.item) + " was lost: worker " + std::to_string(d.worker) + " (pid " + std::to_string(d.pid) + ") ";
   text += cause_text(d);
   if (!d.culprit.empty()) text += " (" + d.culprit + ")";
   text += phase_text(d.phase) + ". ";
-  text += "A task that may safely run twice can be given TaskOptions::retries.";
+  text += "Submit it again if it may safely run twice.";
   if (!d.hint.empty()) text += " " + d.hint;
   return text;
 }

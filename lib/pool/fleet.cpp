@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "lib/os/clock.hpp"
+#include "lib/os/memory_cgroup.hpp"
 #include "lib/os/pidfd.hpp"
 #include "lib/pool/remote_exception.hpp"
 
@@ -98,6 +99,7 @@ void Fleet::give_birth(Lane& lane) {
         state_.capacity.ring_slots, results);
     lane.line->drained.store(results, std::memory_order_relaxed);
     lane.line->granted.store(lane.segment->committed(), std::memory_order_relaxed);
+    lane.oom_kills = os::oom_kills().value_or(0);
     lane.respawn_ns = 0;
     lane.start_deadline_ns = os::deadline_ns(
         state_.options.start_limit.limited() ? state_.options.start_limit.ns() : os::never_ns);
@@ -143,11 +145,23 @@ void Fleet::on_death(Lane& lane) {
     const bool was_ready =
         lane.state != Lane::State::starting && !(lane.state == Lane::State::none);
     lane.initializing = lane.in_initializer();
+    if (*reaped == ExitStatus::signaled(SIGKILL)) note_oom_kills(lane);
     // What it said last is still in its ring.
     burial_.bury(lane, *reaped);
     after_death(lane, was_ready, *reaped);
   }
   turns_.leave();
+}
+
+/// A SIGKILL that pinion did not send: the cgroup's counter tells whether memory was short.
+void Fleet::note_oom_kills(Lane& lane) {
+  if (lane.state == Lane::State::killed) return;
+  const auto kills = os::oom_kills();
+  if (!kills || *kills == lane.oom_kills) return;
+  lane.oom_text = "The kernel's OOM killer has struck in this cgroup since the worker was made (" +
+                  std::to_string(*kills - lane.oom_kills) +
+                  " times): fewer processes or smaller tasks need less memory, or raise the "
+                  "cgroup's limit.";
 }
 
 std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
@@ -157,7 +171,8 @@ std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
   }
   return "worker " + std::to_string(lane.index) + " died" +
          (lane.initializing ? " in its initializer," : "") +
-         " before it was ready: " + describe(status);
+         " before it was ready: " + describe(status) +
+         (lane.oom_text.empty() ? "" : ". " + lane.oom_text);
 }
 
 /// With the lock and the baton.

@@ -44,6 +44,7 @@ class Fleet {
   void abandon_birth(Lane& lane);
   start::Birth order_for(const Lane& lane) const;
   void after_death(Lane& lane, bool was_ready, ExitStatus status);
+  static void note_oom_kills(Lane& lane);
   [[nodiscard]] std::string first_failure(const Lane& lane, ExitStatus status) const;
 
   static constexpr std::int64_t nursery_answer_ns = 10'000'000'000;

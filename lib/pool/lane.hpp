@@ -68,6 +68,8 @@ struct Lane {
   std::uint64_t birth_position = 0;
   std::uint64_t tasks_done = 0;
   std::string culprit;  // what it was killed for
+  std::uint64_t oom_kills = 0;  // of the cgroup, when it was made
+  std::string oom_text;         // it was killed, and the OOM killer has struck since
   bool breach = false;
   bool initializing = false;           // it died in its initializer
   bool start_failed = false;           // its initializer threw
@@ -128,6 +130,7 @@ struct Lane {
     depth = depth_start;
     task_ns = 0;
     culprit.clear();
+    oom_text.clear();
     breach = start_failed = false;
     start_error.clear();
   }

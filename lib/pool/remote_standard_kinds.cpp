@@ -184,6 +184,7 @@ struct WorkerLostCodec {
     out.number(static_cast<std::int32_t>(d.status.value));
     out.number(static_cast<std::uint32_t>(d.cause));
     out.number(static_cast<std::uint32_t>(d.phase));
+    out.number(d.task);
     out.number(static_cast<std::uint32_t>(d.item ? 1 : 0));
     out.number(d.item.value_or(0));
     out.text(d.culprit);
@@ -199,6 +200,7 @@ struct WorkerLostCodec {
     d.status.value = in.number<std::int32_t>();
     d.cause = read_enum(in, WorkerLost::Cause::killed_with_culprit);
     d.phase = read_enum(in, WorkerLost::Phase::unknown);
+    d.task = in.number<std::uint64_t>();
     const bool has_item = in.number<std::uint32_t>() != 0;
     const auto item = in.number<std::uint64_t>();
     if (has_item) d.item = item;

@@ -89,7 +89,7 @@ TEST_CASE("a lost worker says what happened, to which item and worker, and what 
   details.phase = pinion::WorkerLost::Phase::started;
   const pinion::WorkerLost lost(details);
   for (const char* part : {"item 7", "worker 3", "pid 1234", "signal 11", "SIGSEGV", "while it ran",
-                           "TaskOptions::retries"}) {
+                           "Submit it again"}) {
     CHECK_MESSAGE(says(lost, part), part, " in: ", lost.what());
   }
   CHECK(lost.worker() == 3);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "lib/os/free_memory.hpp"
+#include "lib/os/memory_cgroup.hpp"
 
 using pinion::os::free_memory_bytes;
 
@@ -40,6 +41,7 @@ class FakeMachine {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
+  [[nodiscard]] std::string root() const { return root_; }
   [[nodiscard]] std::uint64_t free() const { return free_memory_bytes(root_); }
 
  private:
@@ -80,6 +82,22 @@ TEST_CASE("cgroup v1: the memory controller's limits count, other controllers do
   machine.write("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", std::to_string(300 * mib));
   machine.write("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", std::to_string(100 * mib));
   CHECK(machine.free() == 200 * mib);
+}
+
+TEST_CASE("kills by the OOM killer are counted, in the nearest group that is shown") {
+  const FakeMachine machine;
+  CHECK_FALSE(pinion::os::oom_kills(machine.root()).has_value());
+  machine.write("/proc/self/cgroup", "0::/job/step\n");
+  machine.write("/sys/fs/cgroup/job/memory.events", "low 0\nmax 7\noom 3\noom_kill 2\n");
+  CHECK(pinion::os::oom_kills(machine.root()) == 2);
+  machine.write("/sys/fs/cgroup/job/step/memory.events", "oom_kill 5\n");
+  CHECK(pinion::os::oom_kills(machine.root()) == 5);
+
+  const FakeMachine older;
+  older.write("/proc/self/cgroup", "3:memory:/job\n");
+  older.write("/sys/fs/cgroup/memory/job/memory.oom_control",
+              "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
+  CHECK(pinion::os::oom_kills(older.root()) == 4);
 }
 
 TEST_CASE("memory that was taken is no longer free, down to nothing") {

@@ -41,7 +41,10 @@ struct alignas(64) LedgerEntry {
   Outcome outcome = Outcome::none;
   std::uint8_t bytes = 0;  // of `data`
   std::uint16_t worker = 0;
-  std::uint32_t next = 0;  // in the free list
+  union {
+    std::uint32_t next = 0;  // in the free list
+    std::uint32_t number;    // while it is taken: items accepted before it, plus 1
+  };
   Side* side = nullptr;    // what most tasks do not need
   std::uint64_t code = 0;  // while it waits for a worker: flags and token
   alignas(8) std::byte data[inline_bytes_max];

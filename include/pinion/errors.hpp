@@ -95,6 +95,7 @@ class PINION_API WorkerLost : public std::runtime_error, public virtual Error {
     death,                ///< it died by itself
     protocol_breach,      ///< it wrote nonsense into shared memory and was replaced
     killed_with_culprit,  ///< it was killed for another item that it was running
+    abandoned,            ///< it was killed and did not end within 1 s (uninterruptible sleep)
   };
   enum class Phase {
     started,  ///< the item was running

@@ -31,6 +31,7 @@ struct PoolStats {
   std::uint64_t failed = 0;           ///< items ended with any error
   std::uint64_t pending = 0;          ///< items accepted and not ended
   std::uint64_t deaths = 0;           ///< workers that died without being asked to
+  std::uint64_t abandoned = 0;        ///< of them, killed and not ended within 1 s
   std::uint64_t respawns = 0;         ///< successors that became ready
   std::uint64_t taken_back = 0;       ///< tasks taken back from a worker before they started
   std::uint64_t late_wakeups = 0;     ///< backstop timers that found work; 0 unless a bell was lost

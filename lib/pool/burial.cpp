@@ -22,7 +22,10 @@ std::exception_ptr Burial::loss(const Lane& lane, const Flight& flight, ExitStat
   details.pid = lane.pid;
   details.status = status;
   details.phase = WorkerLost::Phase::started;
-  if (lane.breach) {
+  if (lane.abandoned) {
+    details.cause = WorkerLost::Cause::abandoned;
+    details.culprit = lane.culprit;
+  } else if (lane.breach) {
     details.cause = WorkerLost::Cause::protocol_breach;
     details.culprit = lane.culprit;
   } else if (!lane.culprit.empty()) {

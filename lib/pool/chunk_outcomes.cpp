@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/pool/remote_exception.hpp"
+
 namespace pinion::pool {
 
 namespace {
@@ -26,8 +28,10 @@ std::optional<ChunkOutcomes> ChunkOutcomes::read(const Lane& lane, std::uint64_t
 }
 
 bool ChunkOutcomes::read_errors(std::uint64_t at) {
+  const std::uint64_t errors_max =
+      std::min<std::uint64_t>(count_, bytes_left_ / sizeof(shm::ErrorRecord));
   while (at != 0) {
-    if (errors_.size() == count_ || at % 8 != 0) return false;  // longer than it can be
+    if (errors_.size() == errors_max || at % 8 != 0) return false;  // longer than it can be
     const std::byte* record = lane_.checked(at, sizeof(shm::ErrorRecord));
     if (record == nullptr) return false;
     const std::uint64_t next = load_once(record);
@@ -37,7 +41,7 @@ bool ChunkOutcomes::read_errors(std::uint64_t at) {
     const auto kind = static_cast<std::uint32_t>(what >> 32);
     const std::byte* text = lane_.checked(at + sizeof(shm::ErrorRecord), bytes);
     if (item >= count_ || kind > static_cast<std::uint32_t>(shm::ItemError::timed_out) ||
-        text == nullptr) {
+        text == nullptr || bytes > exception_bytes_max) {
       return false;
     }
     errors_.push_back({item, static_cast<shm::ItemError>(kind), {text, bytes}});
@@ -64,7 +68,8 @@ std::optional<std::span<const std::byte>> ChunkOutcomes::value(std::uint32_t ite
   const std::uint64_t offset = load_once(ref);
   const std::uint64_t bytes = load_once(ref + 8);
   const std::byte* at = lane_.checked(offset, bytes);
-  if (at == nullptr) return std::nullopt;
+  if (at == nullptr || bytes > bytes_left_) return std::nullopt;
+  bytes_left_ -= bytes;
   return std::span(at, bytes);
 }
 

@@ -29,13 +29,17 @@ class ChunkOutcomes {
   [[nodiscard]] const std::vector<Error>& errors() const noexcept { return errors_; }
   /// Values of `stride` bytes, side by side.
   [[nodiscard]] const std::byte* values() const noexcept { return values_; }
-  /// The value of one item. Empty where it does not lie in the segment.
+  /// The value of one item. Empty where it does not lie in the segment, and where the values asked
+  /// for are more than the segment holds: those of an honest worker do not overlap.
   [[nodiscard]] std::optional<std::span<const std::byte>> value(std::uint32_t item) const;
   [[nodiscard]] shm::ItemMark mark(std::uint32_t item) const noexcept;
 
  private:
   ChunkOutcomes(const Lane& lane, std::uint32_t count, std::uint32_t stride)
-      : lane_(lane), count_(count), stride_(stride) {}
+      : lane_(lane),
+        count_(count),
+        stride_(stride),
+        bytes_left_(lane.segment->committed() - lane.results_begin) {}
   bool read_errors(std::uint64_t at);
 
   const Lane& lane_;
@@ -44,6 +48,7 @@ class ChunkOutcomes {
   const std::byte* values_ = nullptr;
   const std::byte* marks_ = nullptr;
   std::vector<Error> errors_;
+  mutable std::uint64_t bytes_left_;  // that values may still have
 };
 
 }  // namespace pinion::pool

@@ -2,11 +2,13 @@
 
 #include <pinion/errors.hpp>
 
+#include <algorithm>
 #include <csignal>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/pidfd.hpp"
 #include "lib/pool/locked.hpp"
+#include "lib/pool/remote_exception.hpp"
 #include "lib/pool/side.hpp"
 #include "lib/pool/task_errors.hpp"
 
@@ -14,6 +16,16 @@ namespace pinion::pool {
 
 using ring::ResultKind;
 using ring::ResultMessage;
+
+namespace {
+
+/// Messages that an honest worker may leave unread: one for each block that it can have given away,
+/// for each flight, and some.
+std::uint64_t unread_max(const Lane& lane) noexcept {
+  return lane.segment->committed() / shm::copied_result_bytes_max + 2 * lane.flights.size();
+}
+
+}  // namespace
 
 bool Collector::collect() {
   if (!state_.any_results()) return false;
@@ -36,6 +48,9 @@ bool Collector::drain(Lane& lane) {
   lane.line->drained.store(lane.results.position(), std::memory_order_release);
   dispatcher_.flush_give_backs(lane, false);
   dispatcher_.flush_controls(lane);
+  if (lane.controls_waiting.size() > unread_max(lane)) {
+    breach(lane, "it does not read what it is told");
+  }
   lane.progress_ns = lane.in_flight() > 1 ? os::now_ns() : 0;
   return true;
 }
@@ -46,9 +61,8 @@ void Collector::breach(Lane& lane, const char* what) {
   lane.breach = true;
   lane.culprit = what;
   ++state_.counters.protocol_breaches;
-  lane.state = Lane::State::killed;
+  lane.kill();
   dispatcher_.update(lane);
-  os::send_signal(lane.pidfd.get(), SIGKILL);
 }
 
 bool Collector::handle(Lane& lane, const ResultMessage& message) {
@@ -69,8 +83,9 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
     return false;
   }
   if (message.kind == ResultKind::need_space) {
-    handle_need_space(lane, message);
-    return true;
+    if (handle_need_space(lane, message)) return true;
+    breach(lane, "it asked for memory again before it was answered");
+    return false;
   }
   Flight& flight = lane.flights[message.flight];
   if (flight.position != message.position || (flight.revoked && message.kind != ResultKind::skipped)) {
@@ -78,7 +93,7 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
     return false;
   }
   if (!handle_answer(lane, flight, message)) {
-    breach(lane, "its answer lies outside its memory");
+    breach(lane, "its answer makes no sense");
     return false;
   }
   dispatcher_.free_flight(lane, message.flight);
@@ -98,7 +113,9 @@ bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& m
   }
   if (message.kind == ResultKind::skipped) {
     if (flight.revoked) return true;
-    // Taken back in doubt, and not started after all.
+    // Taken back in doubt, and not started after all. Or a lie, which would go on for ever.
+    const auto revoked = lane.verdicts[message.flight].revoked.load(std::memory_order_relaxed);
+    if (revoked != flight.position + 1) return false;
     MapState* map = flight.map;
     dispatcher_.requeue(lane, message.flight);
     if (map != nullptr) settler_.finish_map(*map);
@@ -142,6 +159,7 @@ bool Collector::handle_single(Lane& lane, LedgerEntry& entry, const ResultMessag
       }
       return true;
     case ResultKind::error:
+      if (bytes->size() > exception_bytes_max) return false;
       settler_.remote_error(entry, *bytes);
       return true;
     case ResultKind::cancelled:
@@ -171,6 +189,7 @@ bool Collector::handle_one_item(Lane& lane, Flight& flight, const ResultMessage&
       }
       return true;
     case ResultKind::error:
+      if (bytes->size() > exception_bytes_max) return false;
       settler_.item_remote_error(map, flight.first, *bytes);
       return true;
     case ResultKind::cancelled:
@@ -191,19 +210,21 @@ bool Collector::handle_chunk(Lane& lane, Flight& flight, const ResultMessage& me
   MapState& map = *flight.map;
   if (message.kind == ResultKind::error) {  // the chunk as a whole could not be run
     const auto bytes = bytes_of(lane, message);
-    if (!bytes) return false;
+    if (!bytes || bytes->size() > exception_bytes_max) return false;
     for (std::uint32_t i = 0; i < flight.assigned; ++i) {
       settler_.item_remote_error(map, flight.first + i, *bytes);
     }
     return true;
   }
   if (message.kind != ResultKind::chunk || message.items_done > flight.assigned) return false;
+  // Fewer only where it was told to stop early, or a lie, which would go on for ever.
+  const auto limit = lane.verdicts[message.flight].limit.load(std::memory_order_relaxed);
+  if (message.items_done < ring::limit_of(limit, flight.position, flight.assigned)) return false;
   if (!settle_items(lane, flight, message.payload.block.offset, message.items_done,
                     (flight.flags & ring::task_is_coroutine) != 0)) {
     return false;
   }
   lane.tasks_done += message.items_done;
-  // Fewer where it was told to stop early.
   dispatcher_.give_back(map, {flight.first + message.items_done,
                               flight.assigned - message.items_done});
   return true;
@@ -220,7 +241,12 @@ bool Collector::settle_items(Lane& lane, Flight& flight, std::uint64_t block, st
     return true;
   }
   for (std::uint32_t i = 0; i < done; ++i) {
-    if (marks && outcomes->mark(i) != shm::item_ended) continue;
+    if (marks && outcomes->mark(i) != shm::item_ended) {  // or nobody would ever end it
+      settler_.items_local_error(map, flight.first + i, 1,
+                                 std::make_exception_ptr(EncodingError(
+                                     "a worker ended a task without this item's result")));
+      continue;
+    }
     settle_item(lane, map, flight.first + i, *outcomes, i);
   }
   return true;
@@ -256,8 +282,13 @@ void Collector::settle_item(const Lane& lane, MapState& map, std::uint64_t item,
   }
 }
 
-/// A worker that is short of result space waits for this answer.
-void Collector::handle_need_space(Lane& lane, const ResultMessage& message) {
+/// A worker that is short of result space waits for this answer. False where it did not wait for the
+/// one before.
+bool Collector::handle_need_space(Lane& lane, const ResultMessage& message) {
+  const bool unanswered = std::any_of(
+      lane.controls_waiting.begin(), lane.controls_waiting.end(),
+      [](const ring::TaskMessage& m) { return m.kind == ring::TaskKind::grant; });
+  if (unanswered) return false;
   const std::uint64_t bytes = message.payload.words[0];
   ring::TaskMessage answer{};
   answer.flight = message.flight;
@@ -274,12 +305,14 @@ void Collector::handle_need_space(Lane& lane, const ResultMessage& message) {
   dispatcher_.flush_give_backs(lane, true);
   answer.payload.words[0] = granted ? 1 : 0;
   dispatcher_.control(lane, answer);
+  return true;
 }
 
 void Collector::handle_ready(Lane& lane, const ResultMessage& message) {
   if (lane.state != Lane::State::starting) return;
   static_cast<void>(message);
   lane.state = Lane::State::ready;
+  lane.was_ready = true;
   lane.start_deadline_ns = os::never_ns;
   ++state_.ready_workers;
   if (lane.generation > 1) ++state_.counters.respawns;
@@ -292,7 +325,8 @@ void Collector::handle_ready(Lane& lane, const ResultMessage& message) {
 }
 
 void Collector::handle_start_failed(Lane& lane, const ResultMessage& message) {
-  const auto bytes = bytes_of(lane, message);
+  auto bytes = bytes_of(lane, message);
+  if (bytes && bytes->size() > exception_bytes_max) bytes.reset();
   lane.start_error.assign(bytes ? bytes->begin() : std::span<const std::byte>{}.begin(),
                           bytes ? bytes->end() : std::span<const std::byte>{}.end());
   lane.start_failed = true;

@@ -17,8 +17,8 @@ class Collector {
   bool collect();
   /// One worker's results. With the lock held.
   bool drain(Lane& lane);
-  /// The outcomes of the items of a chunk, as far as they have one: below `done`, or where `marks`
-  /// the ended ones. False where the worker's memory makes no sense. With the lock held.
+  /// The outcomes of the items of a chunk below `done`. With `marks`, one that is not marked as ended
+  /// ends with an error. False where the worker's memory makes no sense. With the lock held.
   bool settle_items(Lane& lane, Flight& flight, std::uint64_t block, std::uint32_t done, bool marks);
   /// Item `i` of a chunk, which is `item` of its map and has an outcome.
   void settle_item(const Lane& lane, MapState& map, std::uint64_t item,
@@ -30,7 +30,7 @@ class Collector {
   bool handle_single(Lane& lane, LedgerEntry& entry, const ring::ResultMessage& message);
   bool handle_chunk(Lane& lane, Flight& flight, const ring::ResultMessage& message);
   bool handle_one_item(Lane& lane, Flight& flight, const ring::ResultMessage& message);
-  void handle_need_space(Lane& lane, const ring::ResultMessage& message);
+  bool handle_need_space(Lane& lane, const ring::ResultMessage& message);
   void handle_ready(Lane& lane, const ring::ResultMessage& message);
   void handle_start_failed(Lane& lane, const ring::ResultMessage& message);
   std::optional<std::span<const std::byte>> bytes_of(const Lane& lane,

@@ -36,6 +36,9 @@ std::string cause_text(const WorkerLost::Details& d) {
       return "broke the protocol of the shared memory and was replaced";
     case WorkerLost::Cause::killed_with_culprit:
       return "was killed for another task that it was running";
+    case WorkerLost::Cause::abandoned:
+      return "was killed, did not end within 1 s (it is in uninterruptible sleep, in the kernel) and "
+             "was abandoned";
     case WorkerLost::Cause::death:
       break;
   }

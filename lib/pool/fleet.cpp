@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/memory_cgroup.hpp"
@@ -118,7 +119,7 @@ void Fleet::give_birth(Lane& lane) {
     const Locked lock(state_);
     lane.pid = born.pid;
     lane.pidfd = std::move(born.pidfd);
-    if (lane.state == Lane::State::killed) os::send_signal(lane.pidfd.get(), SIGKILL);
+    if (lane.state == Lane::State::killed) lane.kill();
   } catch (...) {
     abandon_birth(lane);
     throw;
@@ -142,15 +143,43 @@ void Fleet::on_death(Lane& lane) {
   turns_.take_urgently();
   {
     const Locked lock(state_);
-    const bool was_ready =
-        lane.state != Lane::State::starting && !(lane.state == Lane::State::none);
     lane.initializing = lane.in_initializer();
     if (*reaped == ExitStatus::signaled(SIGKILL)) note_oom_kills(lane);
     // What it said last is still in its ring.
     burial_.bury(lane, *reaped);
-    after_death(lane, was_ready, *reaped);
+    after_death(lane, *reaped);
   }
   turns_.leave();
+}
+
+std::vector<int> Fleet::abandon(std::int64_t now_ns) {
+  std::vector<int> abandoned;
+  for (const auto& lane : state_.lanes) {
+    if (!lane->alive() || !lane->pidfd || lane->killed_ns == 0) continue;
+    if (now_ns - lane->killed_ns < abandon_ns) continue;
+    turns_.take_urgently();
+    {
+      const Locked lock(state_);
+      lane->initializing = lane->in_initializer();
+      lane->abandoned = true;
+      lane->watched = false;
+      abandoned.push_back(abandoned_.emplace_back(std::move(lane->pidfd)).get());
+      ++state_.counters.abandoned;
+      burial_.bury(*lane, ExitStatus{});
+      after_death(*lane, ExitStatus{});
+    }
+    turns_.leave();
+  }
+  return abandoned;
+}
+
+std::vector<os::Fd> Fleet::reap_abandoned() {
+  const auto ended = std::stable_partition(abandoned_.begin(), abandoned_.end(),
+                                           [](const os::Fd& fd) { return !os::reap(fd.get()); });
+  std::vector<os::Fd> gone(std::make_move_iterator(ended),
+                           std::make_move_iterator(abandoned_.end()));
+  abandoned_.erase(ended, abandoned_.end());
+  return gone;
 }
 
 /// A SIGKILL that pinion did not send: the cgroup's counter tells whether memory was short.
@@ -171,13 +200,15 @@ std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
   }
   return "worker " + std::to_string(lane.index) + " died" +
          (lane.initializing ? " in its initializer," : "") +
-         " before it was ready: " + describe(status) +
+         " before it was ready: " +
+         (lane.abandoned ? "it did not end within 1 s of SIGKILL" : describe(status)) +
          (lane.oom_text.empty() ? "" : ". " + lane.oom_text);
 }
 
 /// With the lock and the baton.
-void Fleet::after_death(Lane& lane, bool was_ready, ExitStatus status) {
+void Fleet::after_death(Lane& lane, ExitStatus status) {
   const bool expected = state_.stopped() || state_.leaving;
+  const bool was_ready = lane.was_ready;
   lane.pid = 0;
   if (was_ready && state_.ready_workers > 0) --state_.ready_workers;
   if (expected) return;
@@ -237,6 +268,9 @@ std::int64_t Fleet::next_event_ns() const noexcept {
   for (const auto& lane : state_.lanes) {
     if (!lane->alive() && lane->respawn_ns != 0) next = std::min(next, lane->respawn_ns);
     if (lane->state == Lane::State::starting) next = std::min(next, lane->start_deadline_ns);
+    if (lane->alive() && lane->killed_ns != 0 && lane->pidfd) {
+      next = std::min(next, lane->killed_ns + abandon_ns);
+    }
   }
   return next;
 }
@@ -252,7 +286,7 @@ void Fleet::check_starts(std::int64_t now_ns) {
                            std::to_string(state_.options.start_limit.ns() / 1'000'000) + " ms)" +
                            (lane->in_initializer() ? ": its initializer still ran" : "");
     }
-    if (lane->pidfd) os::send_signal(lane->pidfd.get(), SIGKILL);
+    lane->kill();
   }
 }
 
@@ -262,8 +296,7 @@ void Fleet::let_go() {
   state_.leaving = true;
   for (const auto& lane : state_.lanes) {
     if (lane->state == Lane::State::starting) {  // it would have nothing to do
-      lane->state = Lane::State::killed;
-      if (lane->pidfd) os::send_signal(lane->pidfd.get(), SIGKILL);
+      lane->kill();
     }
     if (lane->state != Lane::State::ready) continue;
     lane->state = Lane::State::leaving;
@@ -283,8 +316,7 @@ bool Fleet::gone() const noexcept {
 void Fleet::kill_all(State& state) noexcept {
   for (const auto& lane : state.lanes) {
     if (!lane->alive()) continue;
-    lane->state = Lane::State::killed;
-    if (lane->pidfd) os::send_signal(lane->pidfd.get(), SIGKILL);
+    lane->kill();
   }
 }
 

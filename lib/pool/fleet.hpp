@@ -29,6 +29,11 @@ class Fleet {
   [[nodiscard]] std::int64_t next_event_ns() const noexcept;
   /// Kills workers that are not ready in time.
   void check_starts(std::int64_t now_ns);
+  /// Gives up processes that do not end although they were killed (uninterruptible sleep): their
+  /// tasks end, their memory is theirs. Returns their pidfds, which stay open until they have ended.
+  std::vector<int> abandon(std::int64_t now_ns);
+  /// One of those has ended. Returns the pidfds that are done with.
+  std::vector<os::Fd> reap_abandoned();
   /// Tells the workers to leave once nothing is pending and nothing more comes.
   void let_go();
   /// Whether no process is left and none will come.
@@ -43,10 +48,11 @@ class Fleet {
   void give_birth(Lane& lane);
   void abandon_birth(Lane& lane);
   start::Birth order_for(const Lane& lane) const;
-  void after_death(Lane& lane, bool was_ready, ExitStatus status);
+  void after_death(Lane& lane, ExitStatus status);
   static void note_oom_kills(Lane& lane);
   [[nodiscard]] std::string first_failure(const Lane& lane, ExitStatus status) const;
 
+  static constexpr std::int64_t abandon_ns = 1'000'000'000;
   static constexpr std::int64_t nursery_answer_ns = 10'000'000'000;
   static constexpr std::int64_t pause_first_ns = 1'000'000;
   static constexpr std::int64_t pause_max_ns = 100'000'000;
@@ -58,6 +64,7 @@ class Fleet {
   Turns& turns_;
   std::optional<start::Nursery> nursery_;
   bool nursery_dead_ = false;
+  std::vector<os::Fd> abandoned_;  // pidfds
   std::uint64_t items_at_last_death_ = 0;
   std::int64_t pause_ns_ = 0;
   std::int64_t no_worker_since_ns_ = 0;

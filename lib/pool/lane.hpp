@@ -7,12 +7,15 @@
 #include <pinion/kinds.hpp>
 
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
 
+#include "lib/os/clock.hpp"
 #include "lib/os/fd.hpp"
+#include "lib/os/pidfd.hpp"
 #include "lib/pool/flight.hpp"
 #include "lib/shm/arena_layout.hpp"
 #include "lib/topology/cpu_set.hpp"
@@ -25,7 +28,7 @@ struct Lane {
     starting,  // born, not ready
     ready,
     leaving,   // told to leave
-    killed,    // SIGKILL was sent
+    killed,    // SIGKILL was sent, or will be as soon as it is born
   };
 
   unsigned index = 0;
@@ -68,6 +71,9 @@ struct Lane {
   std::uint64_t birth_position = 0;
   std::uint64_t tasks_done = 0;
   std::string culprit;  // what it was killed for
+  bool abandoned = false;       // it was killed and did not end
+  bool was_ready = false;       // this generation
+  std::int64_t killed_ns = 0;   // when SIGKILL was sent first; 0: it was not
   std::uint64_t oom_kills = 0;  // of the cgroup, when it was made
   std::string oom_text;         // it was killed, and the OOM killer has struck since
   bool breach = false;
@@ -114,6 +120,13 @@ struct Lane {
     return segment->begin() + offset;
   }
 
+  /// Its process is to end now. It is given nothing more.
+  void kill() noexcept {
+    if (killed_ns == 0) killed_ns = os::now_ns();
+    state = State::killed;
+    if (pidfd) os::send_signal(pidfd.get(), SIGKILL);
+  }
+
   void reset_flights(std::uint32_t count) {
     flights.assign(count, Flight{});
     free_flights.clear();
@@ -129,6 +142,8 @@ struct Lane {
     kept.clear();
     depth = depth_start;
     task_ns = 0;
+    abandoned = was_ready = false;
+    killed_ns = 0;
     culprit.clear();
     oom_text.clear();
     breach = start_failed = false;

@@ -198,7 +198,7 @@ struct WorkerLostCodec {
     d.pid = in.number<std::int32_t>();
     d.status.kind = read_enum(in, ExitStatus::Kind::signaled);
     d.status.value = in.number<std::int32_t>();
-    d.cause = read_enum(in, WorkerLost::Cause::killed_with_culprit);
+    d.cause = read_enum(in, WorkerLost::Cause::abandoned);
     d.phase = read_enum(in, WorkerLost::Phase::unknown);
     d.task = in.number<std::uint64_t>();
     const bool has_item = in.number<std::uint32_t>() != 0;

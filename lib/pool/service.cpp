@@ -20,6 +20,7 @@ namespace {
 // What an epoll event means: a worker's index, or one of these.
 constexpr std::uint64_t eventfd_tag = ~std::uint64_t{0};
 constexpr std::uint64_t nursery_tag = eventfd_tag - 1;
+constexpr std::uint64_t abandoned_tag = eventfd_tag - 2;
 
 void watch(int epoll, int fd, std::uint64_t tag, std::uint32_t events = EPOLLIN) {
   epoll_event event{};
@@ -144,6 +145,7 @@ bool Service::begin() noexcept {
     });
     if (unwatched) break;
     try {
+      abandon();
       watch_processes();
       handle_events(os::now_ns() + outstanding_ns);
     } catch (...) {
@@ -158,6 +160,15 @@ void Service::watch_processes() {
     if (!lane->pidfd || lane->watched) continue;
     watch(epoll_.get(), lane->pidfd.get(), lane->index);
     lane->watched = true;
+  }
+}
+
+void Service::abandon() {
+  for (const int pidfd : fleet_.abandon(os::now_ns())) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = abandoned_tag;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, pidfd, &event);
   }
 }
 
@@ -190,6 +201,10 @@ void Service::handle_events(std::int64_t until_ns) {
     } else if (tag == nursery_tag) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_socket(), nullptr);
       fleet_.on_nursery_death();
+    } else if (tag == abandoned_tag) {
+      for (const os::Fd& pidfd : fleet_.reap_abandoned()) {
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pidfd.get(), nullptr);
+      }
     } else {
       Lane& lane = *state_.lanes[tag];
       lane.watched = false;
@@ -223,6 +238,7 @@ void Service::turn() {
   const std::int64_t now = os::now_ns();
   check_limits(now);
   fleet_.check_starts(now);
+  abandon();
   fleet_.respawn(now);
   watch_processes();
   // Somebody must collect, nobody does, and nobody has for a tick.

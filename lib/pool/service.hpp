@@ -40,6 +40,7 @@ class Service {
   void turn();
   void collect();
   void watch_processes();
+  void abandon();
   void stop_everything();
   void check_limits(std::int64_t now_ns);
   [[nodiscard]] std::int64_t next_timer_ns();

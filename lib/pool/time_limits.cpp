@@ -53,10 +53,9 @@ void TimeLimits::kill(Lane& lane, Flight& flight, std::int64_t stamp) {
   lane.culprit = flight.map != nullptr
                      ? "an item of the same worker that ran longer than its timeout"
                      : "a task of the same worker that ran longer than its timeout";
-  lane.state = Lane::State::killed;
   state_.idle_lanes.set(lane.index, false);
   state_.open_lanes.set(lane.index, false);
-  os::send_signal(lane.pidfd.get(), SIGKILL);
+  lane.kill();
 }
 
 }  // namespace pinion::pool

@@ -1,0 +1,136 @@
+// A dead worker's successor starts anew: nothing that was written for one generation is ever taken
+// for the next one's (P19, INV-7; FAULTS: F33, F35).
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstring>
+#include <sstream>
+
+#include "contract/checks.hpp"
+
+using namespace checks;
+
+namespace {
+
+std::vector<std::uint32_t> pattern(std::uint32_t seed, std::size_t words) {
+  std::vector<std::uint32_t> v(words);
+  for (std::size_t i = 0; i < words; ++i) v[i] = static_cast<std::uint32_t>(seed * 2654435761U + i);
+  return v;
+}
+
+int same(int x) { return x; }
+void die() { std::raise(SIGKILL); }
+
+/// A descriptor of this worker's own segment, by which another process can write to it after the
+/// worker's death, as late I/O would.
+int own_segment() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("pinion-worker") == std::string::npos || line.find("rw-s") == std::string::npos) {
+      continue;
+    }
+    const std::string range = line.substr(0, line.find(' '));
+    return ::open(("/proc/self/map_files/" + range).c_str(), O_RDWR | O_CLOEXEC);
+  }
+  return -1;
+}
+
+/// Leaves a process behind that overwrites the worker's segment for `ms`, and dies.
+void die_with_late_writer(int ms) {
+  const int fd = own_segment();
+  if (fd < 0) ::_exit(99);
+  const std::size_t bytes = std::size_t{4} << 20;
+  if (::fork() == 0) {
+    void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) ::_exit(1);
+    const auto end = Clock::now() + std::chrono::milliseconds(ms);
+    // What has no pages is left alone: the file is sparse, and writing would fill it.
+    std::vector<unsigned char> resident(bytes / 4096);
+    while (Clock::now() < end) {
+      ::mincore(memory, bytes, resident.data());
+      for (std::size_t page = 0; page < resident.size(); ++page) {
+        if ((resident[page] & 1) == 0) continue;
+        std::memset(static_cast<std::byte*>(memory) + page * 4096, 0xee, 4096);
+      }
+    }
+    ::_exit(0);
+  }
+  std::raise(SIGKILL);
+}
+
+}  // namespace
+
+TEST_CASE("who still writes to a dead worker's memory does not reach its successor") {
+  const NothingLeft nothing;
+  std::uint64_t lost = 0;
+  for (int round = 0; round < 3; ++round) {
+    CheckedPool pool(pinion::PoolOptions{.processes = 1});
+    CHECK(pool.apply(pattern, 1U, std::size_t{1000}) == pattern(1, 1000));
+    const std::string text = error_of([&] { pool.apply(die_with_late_writer, 300); });
+    REQUIRE(text.find("SIGKILL") != std::string::npos);
+    const auto end = Clock::now() + 300ms;
+    for (std::uint32_t i = 0; Clock::now() < end; ++i) {
+      const std::size_t words = i % 3 == 0 ? 8 : i % 3 == 1 ? 100 : 20'000;
+      if (pool.apply(pattern, i, words) != pattern(i, words)) ++lost;
+      CHECK(pool.map(same, numbers(50)) == numbers(50));
+    }
+    CHECK(pool.stats().deaths == 1);
+    check_rest(pool);
+    // The late writer is nobody's child of ours: it was the worker's.
+    std::this_thread::sleep_for(50ms);
+  }
+  CHECK(lost == 0);
+}
+
+TEST_CASE("a result block of a dead worker is not given back to its successor") {
+  const NothingLeft nothing;
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
+  for (int round = 1; round <= 5; ++round) {
+    // Large results stay in the worker's segment until their handles are dropped.
+    std::vector<pinion::AsyncResult<std::vector<std::uint32_t>>> kept;
+    for (std::uint32_t i = 0; i < 20; ++i) {
+      kept.push_back(pool.apply_async(pattern, i, std::size_t{5000}));
+    }
+    for (auto& result : kept) REQUIRE(result.wait(10s));
+    CHECK_THROWS_AS(pool.apply(die), pinion::WorkerLost);
+    CHECK(pool.apply(same, round) == round);
+    for (std::uint32_t i = 0; i < 20; i += 2) CHECK(kept[i].get() == pattern(i, 5000));
+    kept.clear();
+    for (std::uint32_t i = 0; i < 20; ++i) {
+      CHECK(pool.apply(pattern, i, std::size_t{5000}) == pattern(i, 5000));
+    }
+    CHECK(pool.stats().deaths == static_cast<std::uint64_t>(round));
+  }
+  check_rest(pool);
+}
+
+TEST_CASE("positions go on over respawns: an old slot is never taken for a new one") {
+  const NothingLeft nothing;
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
+  int next = 0;
+  for (int round = 1; round <= 30; ++round) {
+    // Fewer, as many and more tasks than a ring has slots before each death.
+    for (int i = 0; i < round * 7; ++i, ++next) CHECK(pool.apply(same, next) == next);
+    CHECK_THROWS_AS(pool.apply(die), pinion::WorkerLost);
+    CHECK(pool.workers()[0].generation >= static_cast<std::uint32_t>(round));
+  }
+  CHECK(pool.apply(same, -1) == -1);
+  CHECK(pool.workers()[0].generation == 31);
+  CHECK(pool.stats().deaths == 30);
+  CHECK(pool.stats().respawns == 30);
+  check_rest(pool);
+}
+
+TEST_CASE("more tasks than a worker has credits for wait, and none is overwritten") {
+  const NothingLeft nothing;
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
+  std::vector<pinion::AsyncResult<int>> results;
+  auto slow = pool.apply_async([] { std::this_thread::sleep_for(100ms); });
+  for (int i = 0; i < 20'000; ++i) results.push_back(pool.apply_async(same, i));
+  for (int i = 0; i < 20'000; ++i) CHECK(results[static_cast<std::size_t>(i)].get(20s) == i);
+  slow.get();
+  check_rest(pool);
+}

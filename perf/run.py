@@ -3,7 +3,7 @@
 
 usage: run.py BUILD [--quick] [--check]
 
-BUILD is a release build with -Dperf=true. --quick: fewer rounds, no instruction counts. --check:
+BUILD is a release build with -Dperf=enabled. --quick: fewer rounds, no instruction counts. --check:
 what fails is measured again, three times in all, and the exit status is 1 if a bound still fails.
 """
 

@@ -18,6 +18,7 @@ namespace pinion::io {
 /// What to start, and how.
 struct SpawnRequest {
   std::vector<std::string> argv{};  ///< program and arguments; never empty
+  std::string program{};            ///< the file to execute; empty: the one that `argv` names
   /// "NAME=value" each; this process's own where there is none
   std::optional<std::vector<std::string>> environment{};
   std::string working_directory{};  ///< empty: this process's own

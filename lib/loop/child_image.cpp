@@ -41,6 +41,7 @@ std::string_view search_path(const io::SpawnRequest& request) {
 }
 
 std::vector<std::string> candidates(const io::SpawnRequest& request) {
+  if (!request.program.empty()) return {request.program};
   const std::string& name = request.argv.front();
   if (!request.search_path || name.find('/') != std::string::npos || name.empty()) return {name};
   std::vector<std::string> result;
@@ -64,6 +65,7 @@ ChildImage::ChildImage(const io::SpawnRequest& r) : request(r), defaults(process
   if (r.argv.empty()) throw std::invalid_argument("SpawnRequest::argv is empty");
   argv = pointers(r.argv, "argv");
   if (r.environment) environment = pointers(*r.environment, "environment");
+  require_text(r.program, "program");
   require_text(r.working_directory, "working_directory");
   programs = candidates(r);
   for (const std::string& program : programs) program_paths.push_back(program.c_str());

@@ -103,6 +103,12 @@ TEST_CASE("a newline in a command becomes a NUL, so that a job is one line") {
   CHECK(line.substr(line.rfind('\t') + 1) == std::string("echo a\0echo b\n", 14));
 }
 
+TEST_CASE("a NUL in a command, which was not run, is spelled out") {
+  const std::string line =
+      job_log_line({.sequence = 1, .command = std::string_view("echo a\0b", 8)});
+  CHECK(line.substr(line.rfind('\t') + 1) == "echo a\\0b\n");
+}
+
 TEST_CASE("a log is emptied, begins with the header and holds what was flushed") {
   const TemporaryFile file;
   std::ofstream(file.path) << "what was here before";
@@ -199,6 +205,12 @@ TEST_CASE("a file that a worker hands over is taken once, by job and stream") {
 
   const Descriptor taken = receiver.take(7, Stream::err);
   REQUIRE(taken);
+  CHECK(receiver.waiting() == 1);
+  // What comes behind the one that is asked for stays where it is.
+  const Descriptor third = memory_file("third");
+  CHECK(send_spill(connection, {8, Stream::out}, third.get()) == 0);
+  CHECK(send_spill(connection, {9, Stream::out}, third.get()) == 0);
+  CHECK(receiver.take(8, Stream::out));
   CHECK(receiver.waiting() == 1);
   std::array<char, 16> text{};
   CHECK(::pread(taken.get(), text.data(), text.size(), 0) == 6);

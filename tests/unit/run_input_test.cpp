@@ -72,6 +72,35 @@ TEST_CASE("lists combine so that the last varies fastest") {
   CHECK(lists.position() == "argument 6");
 }
 
+TEST_CASE("texts are shown in one line that does nothing to a terminal") {
+  CHECK(printable("a b~\"\\") == "a b~\"\\");
+  CHECK(printable(std::string_view("a\0b\n\r\t\x1b[31m\x7f", 12)) ==
+        "a\\0b\\n\\r\\t\\x1b[31m\\x7f");
+  for (const char* text : {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"}) {
+    CHECK(printable(text) == text);
+  }
+  CHECK(printable("\xc2\x9b") == "\\xc2\\x9b");  // a control character
+  CHECK(printable("\xc0\xaf") == "\\xc0\\xaf");  // longer than need be
+  CHECK(printable("\xe0\x80\xaf") == "\\xe0\\x80\\xaf");
+  CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");  // half of a pair
+  CHECK(printable("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
+  CHECK(printable("\xf5"
+                  "a\xff\xe2\x82") ==
+        "\\xf5"
+        "a\\xff\\xe2\\x82");
+}
+
+TEST_CASE("texts are cut between characters") {
+  CHECK(printable("12345678", 8) == "12345678");
+  CHECK(printable("123456789", 8) == "12345...");
+  CHECK(printable(std::string(300'000, 'x'), 200) == std::string(197, 'x') + "...");
+  CHECK(printable("1234\xc3\xa9"
+                  "789",
+                  8) == "1234...");
+  CHECK(printable("1234\n789", 8) == "1234...");
+  CHECK(printable("", 8).empty());
+}
+
 TEST_CASE("an empty list gives no job") {
   ArgumentLists lists({{"a"}, {}});
   CHECK(lists.total() == 0);

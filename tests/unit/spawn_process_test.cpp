@@ -61,6 +61,19 @@ TEST_CASE("what cannot be started is an error with the kernel's number") {
   CHECK_FALSE(has_children());
 }
 
+TEST_CASE("the file to execute may be another than the program's name") {
+  on_each_backend([](Loop& loop) {
+    io::SpawnRequest request;
+    request.argv = {"a name", "-c", "echo \"$0\""};
+    request.program = "/bin/sh";
+    CHECK(run_task(loop, capture(request)).out == "a name\n");
+    request.program = "sh";  // nothing is looked up
+    CHECK(error_of(loop, request) == ENOENT);
+    request.program = std::string("/bin/s\0h", 8);
+    CHECK_THROWS_AS(run_task(loop, run_program(request)), std::invalid_argument);
+  });
+}
+
 TEST_CASE("an empty argv and texts with a NUL are refused") {
   Loop loop(IoBackend::automatic);
   CHECK_THROWS_AS(run_task(loop, run_program(io::SpawnRequest{})), std::invalid_argument);

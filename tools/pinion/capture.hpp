@@ -14,8 +14,10 @@ class Capture {
   /// What both streams of a job may hold in memory between two reads; more goes into files.
   static constexpr std::size_t memory_bytes_max = 64 * 1024;
 
+  /// Also keeps a descriptor for the file, so that want of them later does not end a job that runs.
   /// Throws std::system_error.
   void open_pipe();
+  void close_pipe() noexcept;
   [[nodiscard]] int read_end() const noexcept { return read_end_.get(); }
   [[nodiscard]] std::uint32_t pipe_inode() const noexcept;
   [[nodiscard]] int write_end() const noexcept { return write_end_.get(); }
@@ -41,6 +43,7 @@ class Capture {
   Descriptor write_end_;
   std::string text_;  // what follows the part in the file
   Descriptor file_;
+  Descriptor place_of_file_;
   std::uint64_t file_bytes_ = 0;
 };
 

@@ -1,8 +1,10 @@
-// What ends a run before or between jobs. Its text is the sentence that the user reads.
+// What ends a run before or between jobs, and how texts appear in the sentences that the user
+// reads.
 #pragma once
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace pinion::command {
 
@@ -24,5 +26,10 @@ struct WriteError : std::runtime_error {
 
 /// "Permission denied" and the like, for the end of a sentence.
 std::string error_text(int error_code);
+
+/// `text` in one line that does nothing to a terminal: control characters, and bytes that are no
+/// UTF-8, are spelled as in `\n`, `\0` and `\x1b`. What would be longer than `bytes_max` is cut and
+/// ends with "...".
+std::string printable(std::string_view text, std::size_t bytes_max = std::string::npos);
 
 }  // namespace pinion::command

@@ -1,12 +1,20 @@
 // Finds executables as a shell would, and remembers them.
 #pragma once
 
+#include <stdlib.h>
+
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 namespace pinion::command {
+
+/// The variable PATH of this process.
+inline std::string own_search_path() {
+  const char* path = ::getenv("PATH");
+  return path != nullptr ? path : "";
+}
 
 class ExecutableFinder {
  public:
@@ -18,8 +26,7 @@ class ExecutableFinder {
   [[nodiscard]] const std::string& find(const std::string& word);
 
   /// What to execute for `line`: its own words where no shell is needed, else `/bin/sh -c line`.
-  /// The first word stays as written, since programs see it: it is looked up again when it is
-  /// started.
+  /// The first word stays as written, since programs see it; `find` knows its file.
   [[nodiscard]] std::vector<std::string> arguments_for(const std::string& line);
 
  private:

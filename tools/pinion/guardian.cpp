@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -47,13 +48,16 @@ Guardian::Guardian(JobBoard& board) noexcept {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) return;
   Descriptor end_of_life(ends[0]);
   life_.reset(ends[1]);
-  if (::fork() == 0) guard(board, end_of_life.get());
+  pid_ = ::fork();
+  if (pid_ == 0) guard(board, end_of_life.get());
 }
 
 Guardian::~Guardian() {
-  if (!life_) return;
+  if (pid_ < 0) return;
   // Somebody may have killed it: that is no reason for a SIGPIPE.
   [[maybe_unused]] const ssize_t count = ::send(life_.get(), "", 1, MSG_NOSIGNAL);
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace pinion::command

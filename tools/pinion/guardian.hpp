@@ -1,6 +1,8 @@
 // Kills the jobs when the command dies without a chance to do so itself.
 #pragma once
 
+#include <sys/types.h>
+
 #include "descriptor.hpp"
 #include "job_board.hpp"
 
@@ -17,10 +19,11 @@ class Guardian {
   explicit Guardian(JobBoard& board) noexcept;
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
-  /// Dismisses it: everything has ended well.
+  /// Dismisses it, and waits for its end: everything has ended well.
   ~Guardian();
 
  private:
+  pid_t pid_ = -1;
   Descriptor life_;  // nobody else has this end: the kernel closes it with this process
 };
 

@@ -19,6 +19,7 @@
 #include <system_error>
 
 #include "capture.hpp"
+#include "shortage.hpp"
 
 namespace pinion::command {
 namespace {
@@ -99,10 +100,14 @@ constexpr bool has(unsigned bits, Events::Source source) { return ((bits >> sour
 
 Task<void> write_to_file(Capture& capture) {
   capture.open_file();
-  while (!capture.text().empty()) {
-    const auto text = std::as_bytes(std::span(capture.text()));
-    const std::size_t count = co_await io::write(capture.file(), text, capture.file_bytes());
-    capture.note_written(count);
+  try {
+    while (!capture.text().empty()) {
+      const auto text = std::as_bytes(std::span(capture.text()));
+      const std::size_t count = co_await io::write(capture.file(), text, capture.file_bytes());
+      capture.note_written(count);
+    }
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(), "cannot write its output to a file in " + spill_folder());
   }
 }
 
@@ -131,6 +136,7 @@ Task<void> hand_over(Capture& capture, SpillNote note, std::uint64_t& handed_ove
 io::SpawnRequest request_for(const JobSpec& spec, const Capture& out, const Capture& err) {
   io::SpawnRequest request;
   request.argv = spec.argv;
+  request.program = spec.program;
   request.stdout_fd = out.write_end();
   request.stderr_fd = err.write_end();
   request.process_group = true;
@@ -152,10 +158,13 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
     io::Process process = co_await io::spawn_process(std::move(request));
     co_return process;
   } catch (const std::system_error& error) {
-    if (error.code().value() != ENOEXEC) throw;
-    is_text = true;
+    const int code = error.code().value();
+    is_text = code == ENOEXEC;
+    const bool has_moved = code == ENOENT && !spec.program.empty();  // since it was found
+    if (!is_text && !has_moved) throw;
   }
   if (is_text) spec.argv = by_shell(spec.argv);
+  spec.program.clear();
   io::SpawnRequest request = request_for(spec, out, err);
   io::Process process = co_await io::spawn_process(std::move(request));
   co_return process;
@@ -163,25 +172,11 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
 
 // What a shell would answer for a program that cannot be started.
 int exit_value_of(int error_code) noexcept {
-  switch (error_code) {
-    case ENOENT:
-    case ENOTDIR:
-      return 127;
-    case EAGAIN:
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-      return 255;
-    default:
-      return 126;
-  }
+  if (is_shortage(error_code)) return 255;
+  return error_code == ENOENT || error_code == ENOTDIR ? 127 : 126;
 }
 
-Task<void> listen(JobProcess& process, Capture& out, Capture& err) {
-  Events events;
-  events.add(out.read_end(), Events::out);
-  events.add(err.read_end(), Events::err);
-  events.add(process.pidfd(), Events::ended);
+Task<void> listen(Events& events, Capture& out, Capture& err) {
   for (bool ended = false; !ended;) {
     co_await io::poll(events.descriptor(), POLLIN);
     const unsigned ready = events.ready();
@@ -211,10 +206,14 @@ void note_end(JobResult& result, const io::ProcessExit& exit) {
 }
 
 Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& err) {
+  Events events;  // made before the process, so that want of files does not end one that runs
+  events.add(out.read_end(), Events::out);
+  events.add(err.read_end(), Events::err);
   surroundings.board->expect(spec.place, out.pipe_inode());
   JobProcess process(co_await start(spec, out, err), spec.place);
   result.started = true;
-  co_await listen(process, out, err);
+  events.add(process.pidfd(), Events::ended);
+  co_await listen(events, out, err);
   result.run_time = seconds(CLOCK_MONOTONIC) - result.run_time;
   const io::ProcessExit exit = co_await io::wait_process(process.leave_board());
   note_end(result, exit);
@@ -223,7 +222,9 @@ Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& 
 void note_error(JobResult& result, const std::system_error& error) {
   result.error = error.what();
   if (!result.started) {
-    result.exit_value = exit_value_of(error.code().value());
+    const int code = error.code().value();
+    result.exit_value = exit_value_of(code);
+    if (is_shortage(code)) result.shortage = code;
     result.run_time = 0;
   } else if (result.exit_value == 0 && result.signal == 0) {
     result.exit_value = 255;  // it may have succeeded, but its output is lost
@@ -245,6 +246,7 @@ Task<JobResult> run_job(JobSpec spec) {
   result.worker = this_worker::index();
   Capture out, err;
   result.start_time = seconds(CLOCK_REALTIME);
+  surroundings.board->note_begin(spec.place, static_cast<std::int64_t>(result.start_time * 1e6));
   result.run_time = seconds(CLOCK_MONOTONIC);
   try {
     out.open_pipe();
@@ -253,6 +255,8 @@ Task<JobResult> run_job(JobSpec spec) {
   } catch (const std::system_error& error) {
     note_error(result, error);
   }
+  out.close_pipe();
+  err.close_pipe();
   try {  // what it printed before an error is not lost with it
     co_await hand_over(out, SpillNote{spec.sequence, Stream::out}, result.out_spilled);
     co_await hand_over(err, SpillNote{spec.sequence, Stream::err}, result.err_spilled);

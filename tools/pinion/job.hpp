@@ -17,15 +17,17 @@ struct JobSpec {
   std::uint64_t sequence = 0;
   std::uint32_t place = 0;          ///< on the board
   std::vector<std::string> argv{};  ///< program and arguments
+  std::string program{};            ///< its file, where that is known
 };
 
 /// How a job went.
 struct JobResult {
   bool started = false;    ///< false: the run was stopped before, or it could not be started
   bool withdrawn = false;  ///< not begun: the run was stopped, or the job was taken back
+  int shortage = 0;  ///< errno, where it was not started for want of files, processes or memory
   int exit_value = 0;
   int signal = 0;
-  unsigned worker = 0;  ///< index of the worker that ran it
+  unsigned worker = 0;    ///< index of the worker that ran it
   double start_time = 0;  ///< seconds since 1970
   double run_time = 0;    ///< seconds
   std::string out{};      ///< standard output, or what follows the part that is in a file

@@ -10,6 +10,7 @@
 #include "lost_job.hpp"
 
 namespace pinion::command {
+
 JobBoard::JobBoard(std::size_t places) : places_(places) {
   void* page = ::mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) {
@@ -24,6 +25,7 @@ JobBoard::~JobBoard() { ::munmap(header_, bytes()); }
 
 void JobBoard::offer(std::size_t index) noexcept {
   clear(index);
+  place(index).begun.store(0);
   place(index).claim.store(Claim::waiting);
 }
 

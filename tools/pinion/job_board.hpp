@@ -4,6 +4,7 @@
 //   place i    claim  who has the job: JobBoard::Claim                writer: both, by exchange
 //              pipe   inode of its standard output; 0: none           writer: its worker
 //              group  its process group; 0: none, or not yet known    writer: its worker
+//              begun  when, in us since 1970; 0: not yet              writer: its worker
 //
 // It lets the command stop jobs at once and from a signal handler, without a word to the workers,
 // clean up after a worker that was killed, and take a job back that waits behind a long one.
@@ -45,6 +46,14 @@ class JobBoard {
     return this->place(place).claim.load() == Claim::claimed;
   }
 
+  /// Called by: the worker, after `claim`. `time_us`: microseconds since 1970.
+  void note_begin(std::size_t place, std::int64_t time_us) noexcept {
+    this->place(place).begun.store(time_us);
+  }
+  /// When the worker has begun with the job; 0: it has not.
+  [[nodiscard]] std::int64_t begun(std::size_t place) const noexcept {
+    return this->place(place).begun.load();
+  }
   /// Called by: the worker, before it starts the job's process, which will have that pipe as its
   /// standard output.
   void expect(std::size_t place, std::uint32_t pipe_inode) noexcept {
@@ -71,12 +80,14 @@ class JobBoard {
     std::atomic<Claim> claim{Claim::waiting};
     std::atomic<std::uint32_t> pipe{0};
     std::atomic<std::int32_t> group{0};
+    std::atomic<std::int64_t> begun{0};
   };
-  struct Header {
+  struct alignas(Place) Header {
     std::atomic<Stop> stop{Stop::no};
   };
   static_assert(std::atomic<Claim>::is_always_lock_free && std::atomic<Stop>::is_always_lock_free &&
-                    sizeof(Place) == 12 && sizeof(Header) == 4,
+                    std::atomic<std::int64_t>::is_always_lock_free && sizeof(Place) == 24 &&
+                    sizeof(Header) == 8,
                 "it is shared by processes and stored in signal handlers");
 
   [[nodiscard]] Place& place(std::size_t index) const noexcept { return list_[index]; }

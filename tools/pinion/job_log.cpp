@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cmath>
 
@@ -28,9 +27,13 @@ std::string job_log_line(const JobRecord& record) {
   std::string line = fmt::format("{}\t:\t{:.3f}\t{:10.3f}\t0\t{}\t{}\t{}\t", record.sequence,
                                  record.start_time, std::floor(record.run_time * 1000) / 1000,
                                  record.received, record.exit_value, record.signal);
-  const std::size_t command_at = line.size();
-  line += record.command;
-  std::replace(line.begin() + static_cast<std::ptrdiff_t>(command_at), line.end(), '\n', '\0');
+  for (const char c : record.command) {
+    if (c == '\0') {
+      line += "\\0";
+    } else {
+      line += c == '\n' ? '\0' : c;
+    }
+  }
   line += '\n';
   return line;
 }

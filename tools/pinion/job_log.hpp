@@ -1,6 +1,7 @@
 // The job log, in GNU parallel's format.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,9 +21,16 @@ struct JobRecord {
   std::string_view command;
 };
 
+/// Now, as a start time.
+inline double seconds_since_1970() {
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  return now.count();
+}
+
 /// Seq, Host, Starttime, JobRuntime, Send, Receive, Exitval, Signal, Command.
 [[nodiscard]] std::string job_log_header();
-/// One line with its newline. Newlines in the command become NULs, so that a line stays one.
+/// One line with its newline. Newlines in the command become NULs, so that a line stays one, and
+/// NULs, which no command that runs can hold, become `\0`.
 [[nodiscard]] std::string job_log_line(const JobRecord& record);
 
 /// Writes the log; lines are gathered until `flush`.

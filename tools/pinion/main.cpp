@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "errors.hpp"
 
 namespace {
 
@@ -49,6 +50,7 @@ int main(int argc, char** argv) {
     fmt::print("{}", help);
     return argc > 1 ? 0 : 255;
   }
-  fmt::print(stderr, "pinion: there is no subcommand '{}'\n{}", subcommand, help);
+  fmt::print(stderr, "pinion: there is no subcommand '{}'\n{}",
+             pinion::command::printable(subcommand), help);
   return 255;
 }

@@ -23,7 +23,9 @@
 namespace pinion::command {
 namespace {
 
-void say(const std::string& sentence) { fmt::print(stderr, "pinion run: {}\n", sentence); }
+void say(const std::string& sentence) {
+  fmt::print(stderr, "pinion run: {}\n", printable(sentence));
+}
 
 std::unique_ptr<InputSource> open_source(const RunOptions& options) {
   if (!options.lists.empty()) return std::make_unique<ArgumentLists>(options.lists);

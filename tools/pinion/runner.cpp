@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,36 +12,12 @@
 #include <utility>
 
 #include "errors.hpp"
+#include "run_limits.hpp"
+#include "shortage.hpp"
 #include "write_all.hpp"
 
 namespace pinion::command {
 namespace {
-
-// What may be held with -k while a slow job keeps the others from being printed. Beyond it no
-// further job is started until it has ended.
-constexpr std::size_t held_jobs_max = 65'536;
-constexpr std::size_t held_bytes_max = std::size_t{64} << 20;
-constexpr std::size_t held_files_max = 256;  // a quarter of the usual limit of open files
-
-// How long a submitted job may wait in its worker while fewer jobs run than may. Longer each time,
-// so that a slow machine is not kept busy with moves.
-std::chrono::milliseconds wait_max(unsigned moves) {
-  return std::chrono::milliseconds(2 << std::min(moves, 8u));
-}
-
-// One for each worker. None where the slot must be known beforehand, where the workers could run
-// more jobs than may run at once, or where looking at all of them would cost more than it saves.
-unsigned jobs_ahead(const Division& division, const CommandTemplate& command) {
-  constexpr unsigned looked_at_max = 256;
-  const bool exact = division.workers * division.jobs_each == division.jobs;
-  const bool useful = exact && division.jobs <= looked_at_max;
-  return useful && !command.uses_slot() ? division.workers : 0;
-}
-
-std::string search_path() {
-  const char* path = ::getenv("PATH");
-  return path != nullptr ? path : "";
-}
 
 PoolOptions pool_options(const RunOptions& options, const Division& division, JobBoard& board,
                          const SpillReceiver& spills) {
@@ -53,6 +28,7 @@ PoolOptions pool_options(const RunOptions& options, const Division& division, Jo
   // Workers must inherit the board.
   result.start_method = StartMethod::fork;
   result.placement = options.placement;
+  result.initializer = call(protect_worker);
   return result;
 }
 
@@ -61,7 +37,7 @@ PoolOptions pool_options(const RunOptions& options, const Division& division, Jo
 Runner::Runner(const RunOptions& options, const Division& division,
                std::unique_ptr<InputSource> source, std::optional<JobLog> log)
     : template_(options.command),
-      finder_(search_path()),
+      finder_(own_search_path()),
       source_(std::move(source)),
       log_(std::move(log)),
       output_(options.keep_order ? Output::Order::input : Output::Order::completion),
@@ -69,11 +45,12 @@ Runner::Runner(const RunOptions& options, const Division& division,
       board_(division.jobs + 2 * std::size_t{jobs_ahead(division, template_)}),
       guardian_(board_),
       completions_(wakeup_),
-      pool_(pool_options(options, division, board_, spills_)),
       interrupts_(board_, wakeup_),
+      pool_(pool_options(options, division, board_, spills_)),
       jobs_(division.jobs),
       ahead_(jobs_ahead(division, template_)),
       may_move_(division.workers > 1),
+      held_files_max_(held_files_max()),
       running_(jobs_ + 2 * ahead_) {  // a job that was moved has two places for a while
   for (std::uint32_t place = 0; place < running_.size(); ++place) free_places_.push(place);
   spills_.trust([this](pid_t pid) {
@@ -81,6 +58,7 @@ Runner::Runner(const RunOptions& options, const Division& division,
     return std::any_of(workers.begin(), workers.end(),
                        [pid](const WorkerInfo& worker) { return worker.pid == pid; });
   });
+  interrupts_.handle();
   if (bar_.is_shown()) total_ = source_->total();
   if (options.summary) summary_.emplace();
 }
@@ -92,6 +70,7 @@ Runner::~Runner() {
 int Runner::run() {
   while (true) {
     heed_interrupts();
+    resume_held_jobs();
     submit_jobs();
     move_stuck_jobs();
     if (free_places_.size() == running_.size() && (input_ended_ || stopped_)) break;
@@ -99,21 +78,22 @@ int Runner::run() {
     wait();
     collect();
   }
+  flush();  // the last jobs may be such that were not submitted
   draw_bar(true);
   bar_.clear();
   if (summary_) (void)write_all(STDERR_FILENO, summary_->text(pool_.workers()));
   if (stopped_) {
     report_unrun();
   } else if (sequence_ == 0) {
-    say(source_->nothing() + ": no job was run");
+    say(source_->nothing() + ", so no job was run");
   }
   return exit_status();
 }
 
 bool Runner::may_submit() const {
-  return !stopped_ && !input_ended_ && submitted_ < jobs_ + ahead_ && !free_places_.empty() &&
-         output_.held_jobs() < held_jobs_max && output_.held_bytes() < held_bytes_max &&
-         output_.held_files() < held_files_max;
+  return !stopped_ && !input_ended_ && held_back_.empty() && submitted_ < jobs_ + ahead_ &&
+         !free_places_.empty() && output_.held_jobs() < held_jobs_max &&
+         output_.held_bytes() < held_bytes_max && output_.held_files() < held_files_max_;
 }
 
 void Runner::submit_jobs() {
@@ -152,12 +132,21 @@ bool Runner::submit_next() {
 
 void Runner::submit(std::uint64_t sequence, std::string line, unsigned moves) {
   const std::uint32_t place = free_places_.top();
-  JobSpec spec{.sequence = sequence, .place = place, .argv = finder_.arguments_for(line)};
+  free_places_.pop();
   Running& job = running_[place];
   job.sequence = sequence;
   job.line = std::move(line);
-  job.submitted = Clock::now();
   job.moves = moves;
+  hand_to_pool(place);
+}
+
+void Runner::hand_to_pool(std::uint32_t place) {
+  Running& job = running_[place];
+  JobSpec spec{.sequence = job.sequence, .place = place, .argv = finder_.arguments_for(job.line)};
+  spec.program = finder_.find(spec.argv.front());
+  job.submitted = Clock::now();
+  job.alone_since.reset();
+  if (submitted_ == 0) job.alone_since = done_;
   board_.offer(place);
   try {
     job.result.emplace(pool_.apply_async(run_job, std::move(spec)));
@@ -165,10 +154,11 @@ void Runner::submit(std::uint64_t sequence, std::string line, unsigned moves) {
     JobResult result;
     result.exit_value = 255;
     result.error = error.what();
-    record(sequence, job.line, std::move(result));
+    const Running failed = std::exchange(job, {});
+    free_places_.push(place);
+    record(failed.sequence, failed.line, std::move(result));
     return;
   }
-  free_places_.pop();
   ++submitted_;
   job.result->on_success([this, place](const JobResult&) { completions_.push(place); });
   job.result->on_error([this, place](const std::exception_ptr&) { completions_.push(place); });
@@ -222,6 +212,10 @@ void Runner::collect() {
   if (finished_.empty()) return;
   bar_.clear();
   for (const std::uint32_t place : finished_) finish_job(place);
+  flush();
+}
+
+void Runner::flush() {
   guard_writes([this] { output_.flush(); });
   if (log_) {
     try {
@@ -236,15 +230,53 @@ void Runner::collect() {
 void Runner::finish_job(std::uint32_t place) {
   Running job = std::exchange(running_[place], {});
   JobResult result = result_of(job, place);
-  free_places_.push(place);
-  if (job.moved) return;
-  --submitted_;
-  if (!result.withdrawn) {
-    record(job.sequence, job.line, std::move(result));
+  if (job.moved) {
+    free_places_.push(place);
     return;
   }
-  if (withdrawn_++ == 0) first_unrun_ = job.line;
-  guard_writes([&] { output_.add(job.sequence, {}); });
+  --submitted_;
+  if (must_hold_back(job, result)) {
+    job.result.reset();
+    held_back_.emplace(job.sequence, place);
+    running_[place] = std::move(job);  // it keeps its place, whose number may be in its line
+    return;
+  }
+  free_places_.push(place);
+  if (result.withdrawn) {
+    note_unrun(job.sequence, std::move(job.line));
+  } else {
+    may_resume_ += 2;  // more than one, so that a shortage that has passed is soon forgotten
+    record(job.sequence, job.line, std::move(result));
+  }
+}
+
+// A job fails for want of files, processes or memory only where no other had any of them.
+bool Runner::must_hold_back(const Running& job, JobResult& result) const {
+  if (result.shortage == 0) return false;
+  if (submitted_ > 0 || job.alone_since != done_) return true;
+  result.error += fmt::format(", although no other job ran: {}", remedy(result.shortage));
+  return false;
+}
+
+void Runner::resume_held_jobs() {
+  while (!held_back_.empty() && (stopped_ || may_resume_ > 0 || submitted_ == 0)) {
+    const std::uint32_t place = held_back_.begin()->second;
+    held_back_.erase(held_back_.begin());
+    if (stopped_) {
+      Running job = std::exchange(running_[place], {});
+      free_places_.push(place);
+      note_unrun(job.sequence, std::move(job.line));
+    } else {
+      if (may_resume_ > 0) --may_resume_;
+      hand_to_pool(place);
+    }
+  }
+  if (held_back_.empty()) may_resume_ = 0;
+}
+
+void Runner::note_unrun(std::uint64_t sequence, std::string&& line) {
+  unrun_.add(sequence, std::move(line));
+  guard_writes([&] { output_.add(sequence, {}); });
 }
 
 JobResult Runner::result_of(Running& job, std::uint32_t place) {
@@ -261,24 +293,30 @@ JobResult Runner::result_of(Running& job, std::uint32_t place) {
     result.exit_value = 255;
     result.error = error.what();
   }
+  if (board_.begun(place) != 0) {
+    result.start_time = static_cast<double>(board_.begun(place)) * 1e-6;
+    result.run_time = std::max(seconds_since_1970() - result.start_time, 0.0);
+  }
   return result;
 }
 
 void Runner::record(std::uint64_t sequence, const std::string& line, JobResult&& result) {
+  const std::uint64_t received = result.out_spilled + result.out.size();
+  JobOutput output = output_of(sequence, line, result);
   ++done_;
   const bool failed = result.exit_value != 0 || result.signal != 0;
   if (failed) ++failed_;
   if (summary_) summary_->add(result.started, failed, result.worker);
   if (log_) {
     log_->add({.sequence = sequence,
-               .start_time = result.start_time,
+               .start_time = result.start_time > 0 ? result.start_time : seconds_since_1970(),
                .run_time = result.run_time,
-               .received = result.out_spilled + result.out.size(),
+               .received = received,
                .exit_value = result.exit_value,
                .signal = result.signal,
                .command = line});
   }
-  guard_writes([&] { output_.add(sequence, output_of(sequence, line, result)); });
+  guard_writes([&] { output_.add(sequence, std::move(output)); });
 }
 
 JobOutput Runner::output_of(std::uint64_t sequence, const std::string& line, JobResult& result) {
@@ -289,12 +327,16 @@ JobOutput Runner::output_of(std::uint64_t sequence, const std::string& line, Job
     if (spilled == 0) return;
     stream.file = spills_.take(sequence, which);
     stream.file_bytes = spilled;
-    if (!stream.file) result.error = "the file with its output has not arrived";
+    if (stream.file) return;
+    result.error = "the file with its output has not arrived";
+    if (result.exit_value == 0 && result.signal == 0) result.exit_value = 255;
   };
   fill(output.out, Stream::out, result.out_spilled, result.out);
   fill(output.err, Stream::err, result.err_spilled, result.err);
   if (!result.error.empty()) {
-    output.err.text += fmt::format("pinion run: job {} ({}): {}\n", sequence, line, result.error);
+    output.err.text += fmt::format("pinion run: job {} ({}): {}\n", sequence,
+                                   printable(line, shown_line_bytes_max),
+                                   printable(result.error, shown_error_bytes_max));
   }
   return output;
 }
@@ -311,8 +353,9 @@ void Runner::heed_interrupts() {
   stopped_ = true;
   const unsigned left = begun();
   if (count == 1) {
-    say(fmt::format("{}: {} running job{} finish; once more kills them",
-                    ::strsignal(interrupts_.signal()), left, left == 1 ? " will" : "s will"));
+    const bool hangup = interrupts_.signal() == SIGHUP;
+    say(fmt::format("{}: {} running job{} finish; {} kills them", ::strsignal(interrupts_.signal()),
+                    left, left == 1 ? " will" : "s will", hangup ? "SIGTERM" : "once more"));
     return;
   }
   say(fmt::format("{}: killing the running jobs", ::strsignal(interrupts_.signal())));
@@ -336,7 +379,7 @@ void Runner::fail_run(const std::string& sentence) {
 void Runner::say(const std::string& sentence) {
   bar_.clear();
   // Where standard error cannot be written, there is nobody to tell.
-  (void)write_all(STDERR_FILENO, "pinion run: " + sentence + "\n");
+  (void)write_all(STDERR_FILENO, "pinion run: " + printable(sentence) + "\n");
 }
 
 template <class Action>
@@ -355,38 +398,19 @@ void Runner::guard_writes(Action&& action) {
   }
 }
 
-void Runner::draw_bar(bool now) {
-  bar_.draw({.done = done_, .failed = failed_, .total = total_}, now);
-}
-
-// Says how much was left out. Quiet where the reader of the output has gone, who wants no more.
+// Says how much was left out, and in the same sentence that the reader of the output has gone.
 void Runner::report_unrun() {
-  if (output_closed_) return;
-  std::uint64_t left = withdrawn_;
-  bool more = false;
   try {
-    while (!input_ended_) {
-      if (!source_->is_finite() || source_->next(arguments_) != InputSource::Next::item) {
-        more = !source_->is_finite();
-        break;
-      }
-      if (left++ == 0) first_unrun_ = template_.expand({arguments_, sequence_ + 1, 1});
-    }
+    if (!input_ended_) unrun_.add_rest(*source_, template_, sequence_ + 1);
   } catch (const InputError& error) {
     say(error.what());
   }
-  if (left > 0) {
-    say(fmt::format("{}{} job{} not run, the first of them: {}", more ? "at least " : "", left,
-                    left == 1 ? " was" : "s were", first_unrun_));
-  } else if (more) {
-    say(fmt::format("the input was not read on after {}", source_->position()));
+  const std::string unrun = unrun_.text(source_->position(), shown_line_bytes_max);
+  if (output_closed_) {
+    say("standard output was closed" + (unrun.empty() ? " before all was printed" : "; " + unrun));
+  } else if (!unrun.empty()) {
+    say(unrun);
   }
-}
-
-int Runner::exit_status() const {
-  if (failed_run_ || output_closed_) return 255;
-  constexpr std::uint64_t counted_max = 101;  // "more than 100"
-  return static_cast<int>(std::min(failed_, counted_max));
 }
 
 }  // namespace pinion::command

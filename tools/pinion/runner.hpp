@@ -3,9 +3,11 @@
 
 #include <pinion/pool.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "command_template.hpp"
+#include "division.hpp"
 #include "executable_finder.hpp"
 #include "guardian.hpp"
 #include "input_source.hpp"
@@ -25,16 +28,10 @@
 #include "progress_bar.hpp"
 #include "spill.hpp"
 #include "summary.hpp"
+#include "unrun_jobs.hpp"
 #include "wakeup.hpp"
 
 namespace pinion::command {
-
-/// How many workers to make and how many jobs each runs at once.
-struct Division {
-  unsigned workers = 1;
-  unsigned jobs_each = 1;
-  unsigned jobs = 1;  ///< at once, in all: at most workers * jobs_each
-};
 
 /// All of it runs in one thread, which waits in one place (`wait`). Memory is bounded by the number
 /// of jobs at once and the limits below, however many jobs there are.
@@ -57,22 +54,28 @@ class Runner {
   struct Running {
     std::uint64_t sequence = 0;
     std::string line{};
-    std::optional<AsyncResult<JobResult>> result{};
+    std::optional<AsyncResult<JobResult>> result{};  // empty: held back
     std::chrono::steady_clock::time_point submitted{};
-    unsigned moves = 0;  // how often it was taken back before
-    bool moved = false;  // taken back and submitted anew, for another place
+    unsigned moves = 0;                          // how often it was taken back before
+    bool moved = false;                          // taken back and submitted anew, for another place
+    std::optional<std::uint64_t> alone_since{};  // `done_`, where no other job was submitted then
   };
   using Clock = std::chrono::steady_clock;
 
   void submit_jobs();
   bool submit_next();
   void submit(std::uint64_t sequence, std::string line, unsigned moves = 0);
+  void hand_to_pool(std::uint32_t place);
   [[nodiscard]] bool may_submit() const;
   /// How many jobs have begun and not been collected.
   [[nodiscard]] unsigned begun() const;
   void move_stuck_jobs();
+  [[nodiscard]] bool must_hold_back(const Running& job, JobResult& result) const;
+  void resume_held_jobs();
+  void note_unrun(std::uint64_t sequence, std::string&& line);
   void wait();
   void collect();
+  void flush();
   void finish_job(std::uint32_t place);
   [[nodiscard]] JobResult result_of(Running& job, std::uint32_t place);
   void record(std::uint64_t sequence, const std::string& line, JobResult&& result);
@@ -85,9 +88,15 @@ class Runner {
   void say(const std::string& sentence);
   template <class Action>
   void guard_writes(Action&& action);
-  void draw_bar(bool now = false);
+  void draw_bar(bool now = false) {
+    bar_.draw({.done = done_, .failed = failed_, .total = total_}, now);
+  }
   void report_unrun();
-  [[nodiscard]] int exit_status() const;
+  [[nodiscard]] int exit_status() const {
+    constexpr std::uint64_t counted_max = 101;  // "more than 100"
+    if (failed_run_ || output_closed_) return 255;
+    return static_cast<int>(std::min(failed_, counted_max));
+  }
 
   CommandTemplate template_;
   ExecutableFinder finder_;
@@ -103,14 +112,15 @@ class Runner {
   Guardian guardian_;
   SpillReceiver spills_;
   Completions completions_;
-  Pool pool_;
   Interrupts interrupts_;
+  Pool pool_;
 
   // Jobs that are submitted beyond those that run at once, so that a worker goes on with the next
   // one without waiting for this thread.
   unsigned jobs_;
   unsigned ahead_;
-  bool may_move_;                 // there is another worker to move a job to
+  bool may_move_;  // there is another worker to move a job to
+  std::size_t held_files_max_;
   unsigned submitted_ = 0;        // and not ended, nor moved
   std::vector<Running> running_;  // by place
   std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> free_places_;
@@ -119,8 +129,11 @@ class Runner {
   std::uint64_t sequence_ = 0;           // of the job read last
   std::uint64_t done_ = 0;
   std::uint64_t failed_ = 0;
-  std::uint64_t withdrawn_ = 0;
-  std::string first_unrun_;
+  // Jobs that could not be started for want of files, processes or memory, with their places by
+  // sequence number. Each end of another lets some of them try again.
+  std::map<std::uint64_t, std::uint32_t> held_back_;
+  std::size_t may_resume_ = 0;
+  UnrunJobs unrun_;
   bool input_pending_ = false;
   bool input_ended_ = false;
   bool stopped_ = false;     // no further job is started

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -47,7 +48,7 @@ class SpillReceiver {
   [[nodiscard]] std::size_t waiting() const noexcept { return files_.size(); }
 
  private:
-  void receive();
+  void receive_until(const std::pair<std::uint64_t, Stream>& wanted);
   bool receive_from(int connection);
   [[nodiscard]] bool is_trusted(int connection) const;
 
@@ -58,7 +59,10 @@ class SpillReceiver {
   std::map<std::pair<std::uint64_t, Stream>, Descriptor> files_;
 };
 
-/// An unlinked file in $TMPDIR, else in /tmp. Throws std::system_error that names the folder.
+/// Where files for large outputs are made: $TMPDIR, else /tmp.
+[[nodiscard]] std::string spill_folder();
+
+/// An unlinked file in that folder. Throws std::system_error that names the folder.
 [[nodiscard]] Descriptor make_spill_file();
 
 /// This worker's connection to the command, made at the first call. Throws std::system_error.

@@ -66,17 +66,19 @@ bool SpillReceiver::is_trusted(int connection) const {
   return peer.uid == ::geteuid() && (!is_worker_ || is_worker_(peer.pid));
 }
 
-void SpillReceiver::receive() {
+// No more than that: other files shall not take descriptors before their jobs are looked at.
+void SpillReceiver::receive_until(const std::pair<std::uint64_t, Stream>& wanted) {
   while (true) {
     Descriptor connection(
         ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!connection) break;
     if (is_trusted(connection.get())) connections_.push_back(std::move(connection));
   }
-  std::erase_if(connections_, [this](const Descriptor& connection) {
-    while (receive_from(connection.get())) {
+  std::erase_if(connections_, [&](const Descriptor& connection) {
+    while (files_.find(wanted) == files_.end()) {
+      if (!receive_from(connection.get())) return errno != EAGAIN;  // the worker is gone
     }
-    return errno != EAGAIN;  // the worker is gone
+    return false;
   });
 }
 
@@ -102,7 +104,7 @@ bool SpillReceiver::receive_from(int connection) {
 Descriptor SpillReceiver::take(std::uint64_t sequence, Stream stream) {
   auto found = files_.find({sequence, stream});
   if (found == files_.end()) {
-    receive();
+    receive_until({sequence, stream});
     found = files_.find({sequence, stream});
     if (found == files_.end()) return {};
   }

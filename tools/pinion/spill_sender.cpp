@@ -13,9 +13,13 @@
 
 namespace pinion::command {
 
-Descriptor make_spill_file() {
+std::string spill_folder() {
   const char* chosen = ::getenv("TMPDIR");
-  const std::string folder = chosen != nullptr && *chosen != '\0' ? chosen : "/tmp";
+  return chosen != nullptr && *chosen != '\0' ? chosen : "/tmp";
+}
+
+Descriptor make_spill_file() {
+  const std::string folder = spill_folder();
   Descriptor file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file) return file;
   // Not every file system has unnamed files; some say so in odd ways.

@@ -44,9 +44,9 @@ int topo_command(const std::vector<std::string>& arguments) {
     fmt::print(stderr, "pinion topo: cannot write to standard output\n");
   } catch (const UsageError& error) {
     fmt::print(stderr, "pinion topo: {}\npinion topo: pinion topo --help shows how it is used\n",
-               error.what());
+               printable(error.what()));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "pinion topo: {}\n", error.what());
+    fmt::print(stderr, "pinion topo: {}\n", printable(error.what()));
   }
   return 255;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Holds the house to its floors: includes point down only, and files stay small.
+"""Holds the house to its rules: includes point down only, files stay small, and no clock but the
+monotonic one is read.
 
 Usage: includes_check.py ROOT | --self-test
 
@@ -68,6 +69,7 @@ KNOWS = {
 LINES_MAX = 420
 INCLUDE_FOLDERS = ["include", "lib", "workers", "tools"]
 LENGTH_FOLDERS = INCLUDE_FOLDERS + ["tests", "perf"]
+CLOCK_FOLDERS = ["include", "lib", "workers"]
 SUFFIXES = (".hpp", ".cpp", ".h", ".c", ".cc", ".hh", ".ipp", ".inl")
 OUR_FOLDERS = ("lib", "workers", "tools", "tests", "perf", "include", "docs")
 
@@ -105,6 +107,9 @@ def includes(text):
         match = INCLUDE.match(line)
         if match:
             yield number, match.group(1), match.group(2)
+
+
+WALL_CLOCK = re.compile(r"\b(system_clock|CLOCK_REALTIME(_COARSE)?|gettimeofday)\b")
 
 
 # ---------------------------------------------------------------- judging
@@ -175,6 +180,10 @@ def violations(root):
             wrong = check_include(path, home, bracket, name)
             if wrong:
                 found.append(f"{path}:{line}: {wrong}")
+    for path in sources(root, CLOCK_FOLDERS):
+        for line, text in enumerate(read(root, path).split("\n"), 1):
+            if WALL_CLOCK.search(text):
+                found.append(f"{path}:{line}: the wall clock jumps; use lib/os/clock.hpp")
     for path in sources(root, LENGTH_FOLDERS):
         lines = read(root, path).count("\n")
         if lines > LINES_MAX:
@@ -230,6 +239,7 @@ BAD = {
     "tools/command/below.cpp": '#include "lib/topology/places.hpp"',
     "tools/command/neighbour.cpp": '#include "tools/other/main.hpp"',
     "lib/stray/file.hpp": "",
+    "lib/pool/clock.cpp": "\nauto now = std::chrono::system_clock::now();",
     "tests/unit/long.cpp": "\n" * LINES_MAX,
 }
 

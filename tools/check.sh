@@ -4,8 +4,8 @@ set -eu
 
 usage() {
   echo "usage: sh tools/check.sh [--full]"
-  echo "  --full  adds the poll I/O backend, clang, the sanitizers, the other ring, and the"
-  echo "          performance bounds"
+  echo "  --full  adds the slow tests, the poll I/O backend, clang, the sanitizers, fuzzing, the"
+  echo "          other ring, and the performance bounds"
   echo "Closes with a line \"N passed, N failed, N skipped\"; the exit status is 1 if any failed."
 }
 
@@ -82,18 +82,24 @@ debug() {
 }
 
 if debug build-check -Dwerror=true; then
-  run_tests build-check "gcc" ""
-  [ $full = no ] || run_tests build-check "gcc, poll for I/O" "PINION_IO=poll" --suite contract
+  if [ $full = no ]; then
+    run_tests build-check "gcc" "" --no-suite slow
+  else
+    run_tests build-check "gcc" "PINION_STORM_SECONDS=60"
+    run_tests build-check "gcc, poll for I/O" "PINION_IO=poll" --suite contract
+  fi
 fi
 
 more_builds() {
   if debug build-address -Db_sanitize=address,undefined -Db_lundef=false; then
     run_tests build-address "address and undefined behaviour sanitizers" \
-      "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" --timeout-multiplier 3
+      "ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+      PINION_TEST_PATIENCE=3" --no-suite slow --timeout-multiplier 3
   fi
   build_suites=threads
   if debug build-thread -Db_sanitize=thread -Db_lundef=false; then
-    run_tests build-thread "thread sanitizer" "" --suite threads --timeout-multiplier 5
+    run_tests build-thread "thread sanitizer" "PINION_TEST_PATIENCE=5" --suite threads \
+      --timeout-multiplier 5
   fi
   build_suites=contract
   if debug build-boost -Dring=boost; then
@@ -107,6 +113,10 @@ more_builds() {
   export CXX="$clang" CC="${clang%++*}${clang##*++}"
   if debug build-clang -Dwerror=true; then
     run_tests build-clang "clang" "" --suite contract
+  fi
+  build_suites=fuzz
+  if debug build-fuzz -Db_sanitize=address,undefined -Db_lundef=false; then
+    run_tests build-fuzz "fuzzing" "ASAN_OPTIONS=detect_leaks=0" --suite fuzz
   fi
   unset CXX CC build_suites
 }

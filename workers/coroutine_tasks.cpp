@@ -46,6 +46,9 @@ void CoroutineTasks::start_item(Task& task) {
   task.frame.item = item.index;
   task.frame.sink = &item;
   task.frame.coroutine = {};
+  // From here on it has started: decoding is user code, too. Until the chunk has begun, the manager
+  // takes its first item for started.
+  if (task.begun) task.mark(item.index, shm::item_started);
   try {
     task.thunk(task.frame);
   } catch (...) {  // its arguments do not decode

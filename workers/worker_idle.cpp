@@ -4,6 +4,7 @@
 
 #include "lib/os/clock.hpp"
 #include "lib/os/cpu.hpp"
+#include "lib/start/child_process.hpp"
 #include "workers/coroutine_item.hpp"
 #include "workers/worker.hpp"
 
@@ -47,6 +48,7 @@ std::int64_t Worker::spin() noexcept {
 }
 
 void Worker::park() {
+  start::die_with_parent(identity_.manager);  // a task that changes its user disarms it
   const bool waits = loop_.in_flight() || coroutines_->timed();
   const bool full = !coroutines_->can_take() && coroutines_->live() != 0;
   const auto place = !waits ? ring::Bell::on_futex : full ? ring::Bell::full : ring::Bell::in_loop;

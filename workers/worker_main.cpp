@@ -14,6 +14,7 @@
 #include "lib/loop/child_defaults.hpp"
 #include "lib/os/membarrier.hpp"
 #include "lib/pool/remote_exception.hpp"
+#include "lib/start/child_process.hpp"
 #include "lib/topology/binding.hpp"
 #include "lib/topology/numa_memory.hpp"
 #include "workers/channel.hpp"
@@ -84,6 +85,8 @@ int serve(const start::Birth& birth, Channel& channel, Identity identity) {
     worker.say_failed(worker.encode_current_exception(0));
     return 1;
   }
+  // A change of user, in the initializer, has disarmed it.
+  start::die_with_parent(birth.manager);
   worker.say_ready();
   worker.run();
   return 0;

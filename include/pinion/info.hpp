@@ -37,6 +37,7 @@ struct PoolStats {
   std::uint64_t late_wakeups = 0;     ///< backstop timers that found work; 0 unless a bell was lost
   std::uint64_t protocol_breaches = 0;  ///< workers replaced for what they wrote
   std::uint64_t callback_errors = 0;  ///< exceptions that callbacks threw
+  bool nursery_lost = false;  ///< the process that makes workers has died: none is replaced now
   std::uint64_t arena_bytes = 0;      ///< shared memory committed now
   std::uint64_t wakes = 0;            ///< system calls that woke a worker
 };

@@ -25,6 +25,9 @@ namespace pinion {
 /// decayed parameter type and travels as that. If it returns `Task<R>` it is a coroutine task, of
 /// which a worker runs up to `child_concurrency` at once.
 ///
+/// A capture that refers to the caller's stack is an `EncodingError`; a pointer to anything else finds
+/// in the worker what lay there when the pool was made.
+///
 /// Every member may be called from any thread. After `close`, `terminate`, or in a forked child,
 /// a submit throws `PoolClosed`. At `max_pending` a submit waits until there is room.
 class Pool {
@@ -80,7 +83,7 @@ class Pool {
   }
 
   /// `f(item)` for each item of a range; the results in the range's order (nothing where `f` returns
-  /// void). All items run; then the error of the lowest index is thrown, if any failed.
+  /// void). All items run; then the error of the lowest index is thrown, if any failed. O(items).
   template <class F, std::ranges::input_range Range>
     requires is_callable<F>
   MapResultOf<F, Range> map(F&& f, Range&& range, Chunking chunking = {}) {
@@ -108,7 +111,8 @@ class Pool {
 
   /// Takes no new tasks; what was accepted finishes. Idempotent.
   void close() { detail::close_pool(*core_); }
-  /// Stops now: what has not a complete result ends with `PoolTerminated`. Idempotent.
+  /// Stops now: what has not a complete result ends with `PoolTerminated`. Idempotent. O(1) here;
+  /// the service thread then ends what waits, O(1) each.
   void terminate() { detail::terminate_pool(*core_); }
   /// Waits for the end of the workers and of the last callback. Throws `std::logic_error` if the
   /// pool is neither closed nor terminated, or from a callback.
@@ -118,8 +122,9 @@ class Pool {
 
   /// How many workers the pool has. O(1).
   [[nodiscard]] unsigned processes() const { return detail::process_count(*core_); }
-  /// Each worker as it is now.
+  /// Each worker as it is now. Takes the pool's lock; O(workers).
   [[nodiscard]] std::vector<WorkerInfo> workers() const { return detail::worker_infos(*core_); }
+  /// Counters since the pool was made. Takes the pool's lock; O(1).
   [[nodiscard]] PoolStats stats() const { return detail::pool_stats(*core_); }
 
  private:

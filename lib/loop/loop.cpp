@@ -25,7 +25,8 @@ namespace {
 
 constinit thread_local Loop* running_loop = nullptr;
 
-/// What PINION_IO asks for; `automatic` where it says nothing.
+}  // namespace
+
 IoBackend backend_from_environment() {
   const char* const value = std::getenv("PINION_IO");
   const std::string_view text = value == nullptr ? "" : value;
@@ -35,8 +36,6 @@ IoBackend backend_from_environment() {
   throw std::invalid_argument("PINION_IO is \"" + std::string(text) +
                               "\": it must be uring, poll or automatic");
 }
-
-}  // namespace
 
 Loop::Loop(IoBackend wanted) : wanted_(wanted) {
   if (wanted != IoBackend::automatic) return;

@@ -33,6 +33,10 @@ struct Root {
   detail::Resumable begin;      ///< its place in the ready queue before it has begun
 };
 
+/// What PINION_IO asks for; `automatic` where it says nothing. Throws `std::invalid_argument` where it
+/// says something else.
+IoBackend backend_from_environment();
+
 class Loop {
  public:
   /// Makes no kernel object: the backend is made at the first await that needs one. The variable

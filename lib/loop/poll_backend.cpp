@@ -176,8 +176,8 @@ int PollBackend::epoll(void* events, std::int64_t timeout_ns) noexcept {
   if (nanoseconds_ && timeout_ns != 0 && timeout_ns != os::never_ns) {
     const timespec timeout = os::to_timespec(timeout_ns);
     const long rc = ::syscall(SYS_epoll_pwait2, epoll_.get(), list, count, &timeout, nullptr, 0);
-    if (rc >= 0 || errno != ENOSYS) return static_cast<int>(rc);
-    nanoseconds_ = false;  // before Linux 5.11
+    if (rc >= 0 || errno == EINTR) return static_cast<int>(rc);
+    nanoseconds_ = false;  // before Linux 5.11, or refused in a container
   }
   int timeout_ms = -1;
   if (timeout_ns != os::never_ns)

@@ -10,10 +10,10 @@ namespace pinion::loop {
 
 std::string describe_backend() {
   try {
-    const Loop loop(IoBackend::automatic);  // reads PINION_IO
-    const bool forced = loop.backend() != IoBackend::automatic;
+    const IoBackend wanted = backend_from_environment();
+    const bool forced = wanted != IoBackend::automatic;
     Completions completions;
-    const ChosenBackend chosen = make_backend(loop.backend(), completions);
+    const ChosenBackend chosen = make_backend(wanted, completions);
     return std::string(chosen.kind == IoBackend::uring ? "uring: " : "poll: ") +
            (forced ? "asked for by PINION_IO" : chosen.reason);
   } catch (const std::exception& e) {

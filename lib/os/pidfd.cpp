@@ -1,5 +1,6 @@
 #include "lib/os/pidfd.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -8,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
 
 #include "lib/os/clock.hpp"
 
@@ -36,6 +39,20 @@ std::optional<ExitStatus> reap(int pidfd) noexcept {
   if (info.si_pid == 0) return std::nullopt;
   if (info.si_code == CLD_EXITED) return ExitStatus::exited(info.si_status);
   return ExitStatus::signaled(info.si_status);
+}
+
+bool sleeps_uninterruptibly(pid_t pid) noexcept {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", static_cast<int>(pid));
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  char text[256];
+  const ssize_t n = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  if (n <= 0) return false;
+  text[n] = '\0';
+  const char* const name_end = std::strrchr(text, ')');  // the name may hold anything
+  return name_end != nullptr && name_end[1] == ' ' && name_end[2] == 'D';
 }
 
 bool wait_for_exit(int pidfd, std::int64_t deadline_ns) noexcept {

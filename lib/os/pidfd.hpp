@@ -21,6 +21,9 @@ void send_signal(int pidfd, int signal) noexcept;
 /// own wait, or SIGCHLD ignored) has taken the status.
 std::optional<ExitStatus> reap(int pidfd) noexcept;
 
+/// Whether it sleeps in the kernel where no signal reaches it (state D).
+bool sleeps_uninterruptibly(pid_t pid) noexcept;
+
 /// Waits until the process has ended or the deadline passes; false in the latter case.
 bool wait_for_exit(int pidfd, std::int64_t deadline_ns) noexcept;
 

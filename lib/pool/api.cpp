@@ -108,10 +108,7 @@ void* shared_value(LedgerEntry& entry, const std::function<std::shared_ptr<void>
 }
 
 void drop_entry(LedgerEntry& entry) noexcept {
-  if (!entry.done()) {
-    const std::uint32_t before = entry.state.fetch_or(entry_dropped, std::memory_order_acq_rel);
-    if ((before & entry_done) == 0) return;  // whoever ends it gives it back
-  }
+  if (!set_dropped(entry.state)) return;  // whoever ends it gives it back
   if (entry.side == nullptr) [[likely]] {
     pool::Ledger::give(entry);
   } else {

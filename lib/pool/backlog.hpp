@@ -34,7 +34,7 @@ class Backlog {
     for (auto it = items_.begin(); it != items_.end(); ++it) {
       if (!matches(*it)) continue;
       const Waiting found = *it;
-      items_.erase(it);
+      erase(it);
       items_.push_front(found);
       return true;
     }
@@ -45,18 +45,31 @@ class Backlog {
   bool remove(Matches matches) {
     for (auto it = items_.begin(); it != items_.end(); ++it) {
       if (!matches(*it)) continue;
-      items_.erase(it);
+      erase(it);
       return true;
     }
     return false;
   }
 
+  /// The next push does not allocate.
+  void reserve_one() { make_room(); }
+
  private:
+  using Items = boost::circular_buffer<Waiting>;
+
+  /// Moves the shorter side.
+  void erase(Items::iterator it) {
+    if (it - items_.begin() < items_.end() - it) {
+      items_.rerase(it);
+    } else {
+      items_.erase(it);
+    }
+  }
   void make_room() {
     if (items_.full()) items_.set_capacity(items_.capacity() == 0 ? 64 : items_.capacity() * 2);
   }
 
-  boost::circular_buffer<Waiting> items_;
+  Items items_;
 };
 
 }  // namespace pinion::pool

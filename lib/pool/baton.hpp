@@ -9,24 +9,26 @@
 // other: the baton does not lie about while somebody waits.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 
-#include "lib/os/futex.hpp"
+#include "lib/ring/atomics.hpp"
 
 namespace pinion::pool {
 
-class Baton {
+template <class Atomics, class Mutex>
+class BasicBaton {
+  using Word = typename Atomics::template Word<std::uint32_t>;
+
  public:
   enum class Holder : std::uint32_t { nobody, caller, service };
 
   /// One who waits. On the waiter's own stack.
   struct Waiter {
-    enum Word : std::uint32_t { waiting, handed, told };
+    enum State : std::uint32_t { waiting, handed, told };
     const void* subject = nullptr;  // what it waits for; null: for the baton alone
     bool urgent = false;
-    std::atomic<std::uint32_t> word{waiting};
+    Word word{waiting};
     Waiter* previous = nullptr;
     Waiter* next = nullptr;
   };
@@ -62,7 +64,7 @@ class Baton {
   /// Sleeps until it was handed or told, or until the deadline.
   static void sleep(const Waiter& waiter, std::int64_t deadline_ns) noexcept {
     if (waiter.word.load(std::memory_order_acquire) == Waiter::waiting) {
-      os::futex_wait(waiter.word, Waiter::waiting, deadline_ns);
+      Atomics::futex_wait(waiter.word, Waiter::waiting, deadline_ns);
     }
   }
 
@@ -70,12 +72,14 @@ class Baton {
   Waiter* pick() noexcept;
   void unlink(Waiter& waiter) noexcept;
 
-  std::atomic<std::uint32_t> holder_{0};
-  std::atomic<std::uint32_t> listed_{0};
-  std::atomic<std::uint32_t> urgent_{0};
-  std::mutex mutex_;  // of the list
+  Word holder_{0};
+  Word listed_{0};
+  Word urgent_{0};
+  Mutex mutex_;  // of the list
   Waiter* first_ = nullptr;
   Waiter* last_ = nullptr;
 };
+
+using Baton = BasicBaton<ring::MachineAtomics, std::mutex>;
 
 }  // namespace pinion::pool

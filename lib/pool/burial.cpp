@@ -43,9 +43,13 @@ void Burial::bury(Lane& lane, ExitStatus status) {
   collector_.drain(lane);
   const std::uint64_t next = lane.tasks.position();
   std::uint64_t claimed = lane.worker_line().claimed.load(std::memory_order_acquire);
-  // A witness that says less than its birth means none, one beyond what was given proves nothing.
-  if (claimed < lane.birth_position) claimed = lane.birth_position;
-  if (claimed > next) claimed = next;
+  // One that was never ready has taken none up. Else a witness before its birth or beyond what was
+  // given proves nothing: then all count as started, or a liar's task would go round for ever.
+  if (!lane.was_ready) {
+    claimed = lane.birth_position;
+  } else if (claimed < lane.birth_position || claimed > next) {
+    claimed = next;
+  }
   // In the order in which they went out, the last first: each goes back to the front.
   std::vector<std::uint16_t> flights;
   for (std::uint16_t i = 0; lane.in_flight() != 0 && i < lane.flights.size(); ++i) {

@@ -33,8 +33,15 @@ void Callbacks::run_here(const Function& function) noexcept {
   }
 }
 
-void Callbacks::post(Function function) {
-  queue_.push(new Function(std::move(function)));
+void Callbacks::post(Function function) noexcept {
+  try {
+    auto owner = std::make_unique<Function>(std::move(function));
+    queue_.push(owner.get());
+    static_cast<void>(owner.release());
+  } catch (...) {  // no memory: it is not called, and counted
+    errors_.fetch_add(1, std::memory_order_relaxed);
+    expected_.fetch_sub(1, std::memory_order_relaxed);
+  }
   wake();
 }
 

@@ -34,7 +34,7 @@ class Callbacks {
     return expected_.load(std::memory_order_relaxed);
   }
   /// Hands over an expected callback. Any thread, also under the pool's lock.
-  void post(Function function);
+  void post(Function function) noexcept;
   /// Runs what was posted and ends the thread.
   void stop() noexcept;
   [[nodiscard]] bool on_this_thread() const noexcept {

@@ -40,9 +40,9 @@ bool Collector::collect() {
 bool Collector::drain(Lane& lane) {
   ResultMessage message;
   std::uint32_t taken = 0;
-  while (taken < state_.capacity.ring_slots && lane.results.take(message)) {
+  while (taken < state_.capacity.ring_slots && next(lane, message)) {
     ++taken;
-    if (!handle(lane, message)) break;
+    if (!handle_or_keep(lane, message)) break;
   }
   if (taken == 0) return false;
   lane.line->drained.store(lane.results.position(), std::memory_order_release);
@@ -53,6 +53,26 @@ bool Collector::drain(Lane& lane) {
   }
   lane.progress_ns = lane.in_flight() > 1 ? os::now_ns() : 0;
   return true;
+}
+
+bool Collector::next(Lane& lane, ResultMessage& message) noexcept {
+  if (!lane.unhandled) [[likely]]
+    return lane.results.take(message);
+  message = *lane.unhandled;
+  return true;
+}
+
+/// Where memory is short the message is handled again by whoever collects next; until its outcome
+/// is stored nothing has changed.
+bool Collector::handle_or_keep(Lane& lane, const ResultMessage& message) {
+  try {
+    const bool good = handle(lane, message);
+    lane.unhandled.reset();
+    return good;
+  } catch (...) {
+    lane.unhandled = message;
+    throw;
+  }
 }
 
 /// A worker that writes nonsense is replaced. What it has under way is settled when it is dead.
@@ -88,7 +108,11 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
     return false;
   }
   Flight& flight = lane.flights[message.flight];
-  if (flight.position != message.position || (flight.revoked && message.kind != ResultKind::skipped)) {
+  // What was taken back is skipped, or was begun and found to have no item left.
+  const bool nothing_ran = message.kind == ResultKind::skipped ||
+                           (message.kind == ResultKind::chunk && message.items_done == 0 &&
+                            flight.assigned == 0);
+  if (flight.position != message.position || (flight.revoked && !nothing_ran)) {
     breach(lane, "it answered a task twice, or one that was taken back");
     return false;
   }
@@ -111,8 +135,8 @@ bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& m
     dispatcher_.update(lane);
     if (flight.map != nullptr) flight.map->cost_ns = message.cost_ns;
   }
+  if (flight.revoked) return true;
   if (message.kind == ResultKind::skipped) {
-    if (flight.revoked) return true;
     // Taken back in doubt, and not started after all. Or a lie, which would go on for ever.
     const auto revoked = lane.verdicts[message.flight].revoked.load(std::memory_order_relaxed);
     if (revoked != flight.position + 1) return false;
@@ -220,6 +244,9 @@ bool Collector::handle_chunk(Lane& lane, Flight& flight, const ResultMessage& me
   // Fewer only where it was told to stop early, or a lie, which would go on for ever.
   const auto limit = lane.verdicts[message.flight].limit.load(std::memory_order_relaxed);
   if (message.items_done < ring::limit_of(limit, flight.position, flight.assigned)) return false;
+  // So that nothing throws once items have ended.
+  map.taken_back.reserve(map.taken_back.size() + 1);
+  state_.backlog.reserve_one();
   if (!settle_items(lane, flight, message.payload.block.offset, message.items_done,
                     (flight.flags & ring::task_is_coroutine) != 0)) {
     return false;
@@ -240,13 +267,12 @@ bool Collector::settle_items(Lane& lane, Flight& flight, std::uint64_t block, st
     settler_.item_values(map, flight.first, done, outcomes->values());
     return true;
   }
-  for (std::uint32_t i = 0; i < done; ++i) {
-    if (marks && outcomes->mark(i) != shm::item_ended) {  // or nobody would ever end it
-      settler_.items_local_error(map, flight.first + i, 1,
-                                 std::make_exception_ptr(EncodingError(
-                                     "a worker ended a task without this item's result")));
-      continue;
+  if (marks) {  // an answer says that all of them have ended; else nobody would ever end them
+    for (std::uint32_t i = 0; i < done; ++i) {
+      if (outcomes->mark(i) != shm::item_ended) return false;
     }
+  }
+  for (std::uint32_t i = 0; i < done; ++i) {
     settle_item(lane, map, flight.first + i, *outcomes, i);
   }
   return true;

@@ -17,14 +17,16 @@ class Collector {
   bool collect();
   /// One worker's results. With the lock held.
   bool drain(Lane& lane);
-  /// The outcomes of the items of a chunk below `done`. With `marks`, one that is not marked as ended
-  /// ends with an error. False where the worker's memory makes no sense. With the lock held.
+  /// The outcomes of the items of a chunk below `done`. With `marks`, each must be marked as ended.
+  /// False where the worker's memory makes no sense. With the lock held.
   bool settle_items(Lane& lane, Flight& flight, std::uint64_t block, std::uint32_t done, bool marks);
   /// Item `i` of a chunk, which is `item` of its map and has an outcome.
   void settle_item(const Lane& lane, MapState& map, std::uint64_t item,
                    const ChunkOutcomes& outcomes, std::uint32_t i);
 
  private:
+  static bool next(Lane& lane, ring::ResultMessage& message) noexcept;
+  bool handle_or_keep(Lane& lane, const ring::ResultMessage& message);
   bool handle(Lane& lane, const ring::ResultMessage& message);
   bool handle_answer(Lane& lane, Flight& flight, const ring::ResultMessage& message);
   bool handle_single(Lane& lane, LedgerEntry& entry, const ring::ResultMessage& message);

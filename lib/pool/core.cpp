@@ -5,9 +5,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include "lib/loop/loop.hpp"
 #include "lib/os/clock.hpp"
 #include "lib/pool/locked.hpp"
 #include "lib/pool/side.hpp"
+#include "lib/pool/start_errors.hpp"
 #include "lib/pool/task_errors.hpp"
 
 namespace pinion::pool {
@@ -32,6 +34,7 @@ topology::Plan checked_plan(const PoolOptions& options) {
       options.start_method != StartMethod::fork) {
     refuse("PoolOptions::start_method: this version starts workers by fork only");
   }
+  if (options.io == IoBackend::automatic) static_cast<void>(loop::backend_from_environment());
   return topology::plan_here(options.placement, options.processes);
 }
 
@@ -46,10 +49,14 @@ void* Core::CodeTable::from_token(std::uint64_t) {
 }
 
 Core& Core::make(PoolOptions options, start::WorkerMain worker_main) {
-  auto ledger = Ledger::make();
-  auto* core = new Core(std::move(options), worker_main, *ledger);
-  ledger.release()->adopt(*core);
-  return *core;
+  try {
+    auto ledger = Ledger::make();
+    auto* core = new Core(std::move(options), worker_main, *ledger);
+    ledger.release()->adopt(*core);
+    return *core;
+  } catch (const std::system_error& error) {
+    throw_start_error(error);
+  }
 }
 
 Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger)
@@ -89,153 +96,6 @@ void Core::keep_initializer() {
   state_.initializer_bytes = call->bytes;
 }
 
-void Core::require_open() const {
-  if (state_.accepting()) return;
-  if (state_.phase == State::Phase::failed) {
-    throw PoolClosed("the pool has failed and takes no new tasks: " + state_.failure);
-  }
-  throw PoolClosed();
-}
-
-/// With the lock held.
-bool Core::is_full() const noexcept {
-  return state_.pending.load(std::memory_order_relaxed) >= state_.options.max_pending &&
-         state_.accepting();
-}
-
-/// Takes the lock when there is room, or nothing is accepted any more.
-void Core::lock_with_room(std::optional<Locked>& lock) {
-  for (;;) {
-    lock.emplace(state_);
-    if (!is_full()) [[likely]]
-      return;
-    lock.reset();
-    turns_.wait_for_room(os::never_ns);
-  }
-}
-
-LedgerEntry* Core::submit(const detail::Submission& s) {
-  if (!state_.guard.same_process()) [[unlikely]]
-    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
-  const std::uint64_t token = state_.modules.token_of(s.thunk).packed();
-  std::uint8_t flags = 0;
-  if (s.coroutine) flags |= ring::task_is_coroutine;
-  if (s.options != nullptr && s.options->timeout.limited()) flags |= ring::task_is_timed;
-  if (s.call != nullptr) return submit_large(s, token, flags);
-  LedgerEntry* entry = nullptr;
-  {
-    std::optional<Locked> lock;
-    lock_with_room(lock);
-    entry = &open_entry(s.options);
-    dispatcher_.submit(*entry, token, flags, std::span(s.inline_arguments, s.inline_bytes));
-  }
-  look_after();
-  return entry;
-}
-
-/// Arguments beyond a slot's size are written without the lock: that may be the user's code.
-LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token,
-                                std::uint8_t flags) {
-  const std::uint64_t bytes = s.call->bytes;
-  bool reserved = false;
-  std::uint64_t offset = 0;
-  {
-    const Locked lock(state_);
-    require_open();
-    const auto block = dispatcher_.reserve(bytes);
-    reserved = block.has_value();
-    offset = block.value_or(0);
-  }
-  std::vector<std::byte> kept(reserved ? 0 : bytes);
-  std::byte* const at = reserved ? state_.arena.at(offset) : kept.data();
-  std::exception_ptr error;
-  try {
-    detail::Writer writer(at, at + bytes, &code_);
-    s.call->write(writer);
-  } catch (...) {
-    error = std::current_exception();
-  }
-  LedgerEntry* entry = nullptr;
-  {
-    std::optional<Locked> lock(std::in_place, state_);
-    while (is_full()) {
-      if (reserved && !error) {  // nobody waits for room while holding what others need
-        kept.assign(at, at + bytes);
-        dispatcher_.unreserve(offset, bytes);
-        reserved = false;
-      }
-      lock.reset();
-      turns_.wait_for_room(os::never_ns);
-      lock.emplace(state_);
-    }
-    if (reserved && (error || !state_.accepting())) dispatcher_.unreserve(offset, bytes);
-    entry = &open_entry(s.options);
-    if (error) {
-      settler_.local_error(*entry, error);
-    } else if (reserved) {
-      dispatcher_.submit(*entry, token, flags, ring::BlockRef{offset, bytes});
-    } else {
-      dispatcher_.submit(*entry, token, flags, std::move(kept));
-    }
-  }
-  look_after();
-  return entry;
-}
-
-/// With the lock held.
-LedgerEntry& Core::open_entry(const TaskOptions* options) {
-  require_open();
-  LedgerEntry& entry = ledger_->take();
-  entry.number = static_cast<std::uint32_t>(++state_.counters.accepted);
-  state_.pending.store(state_.pending.load(std::memory_order_relaxed) + 1,
-                       std::memory_order_relaxed);
-  if (options != nullptr && options->timeout.limited()) {
-    Settler::side_of(entry).options = *options;
-  }
-  return entry;
-}
-
-/// Work that waits needs somebody who collects.
-void Core::look_after() noexcept {
-  if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) [[unlikely]] {
-    state_.tell_service_once();
-  }
-}
-
-LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOptions* options) {
-  if (!state_.guard.same_process()) {
-    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
-  }
-  auto map = std::make_unique<MapState>();
-  map->code = state_.modules.token_of(job->thunk).packed();
-  map->job = job.get();
-  if (options != nullptr) {
-    map->options = *options;
-    map->timed = options->timeout.limited();
-  }
-  LedgerEntry* entry = nullptr;
-  {
-    std::optional<Locked> lock;
-    lock_with_room(lock);
-    require_open();
-    entry = &ledger_->take();
-    map->entry = entry;
-    entry->number = static_cast<std::uint32_t>(state_.counters.accepted + 1);
-    state_.counters.accepted += job->items;
-    state_.pending.store(state_.pending.load(std::memory_order_relaxed) + job->items,
-                         std::memory_order_relaxed);
-    Settler::side_of(*entry).job = std::move(job);
-    MapState& kept = *state_.maps.emplace_back(std::move(map));
-    if (kept.job->items == 0) {
-      settler_.finish_map(kept);
-    } else {
-      dispatcher_.submit(kept);
-    }
-  }
-  look_after();
-  return entry;
-}
-
 bool Core::wait(LedgerEntry& entry, std::int64_t limit_ns) {
   return turns_.wait_for(entry, limit_ns == Duration::ns_max ? os::never_ns
                                                              : os::deadline_ns(limit_ns));
@@ -243,19 +103,14 @@ bool Core::wait(LedgerEntry& entry, std::int64_t limit_ns) {
 
 bool Core::cancel(LedgerEntry& entry) {
   if (entry.done() || !state_.guard.same_process()) return false;
-  turns_.take_urgently();
-  bool cancelled = false;
-  {
-    const Locked lock(state_);
-    for (const auto& lane : state_.lanes) {
-      if (lane->alive()) collector_.drain(*lane);  // a complete result has won
-    }
-    if (!over_.load()) {
-      cancelled = takeback_.cancel(entry, cancelled_error(TaskName::single(entry)));
-      dispatcher_.feed();
-    }
+  const Turns::Held held = turns_.take_urgently();
+  const Locked lock(state_);
+  for (const auto& lane : state_.lanes) {
+    if (lane->alive()) collector_.drain(*lane);  // a complete result has won
   }
-  turns_.leave();
+  if (over_.load()) return false;
+  const bool cancelled = takeback_.cancel(entry, cancelled_error(TaskName::single(entry)));
+  dispatcher_.feed();
   return cancelled;
 }
 

@@ -67,7 +67,7 @@ class Core final : public detail::PoolCore {
 
   LedgerEntry* submit_large(const detail::Submission& submission, std::uint64_t token,
                             std::uint8_t flags);
-  LedgerEntry& open_entry(const TaskOptions* options);
+  LedgerEntry& open_entry(const TaskOptions* options, bool with_side = false);
   void look_after() noexcept;
   void require_open() const;
   [[nodiscard]] bool is_full() const noexcept;

@@ -126,10 +126,10 @@ std::optional<std::uint64_t> Dispatcher::reserve(std::uint64_t bytes) {
   return offset;
 }
 
-void Dispatcher::unreserve(std::uint64_t offset, std::uint64_t bytes) {
+void Dispatcher::unreserve(std::uint64_t offset, std::uint64_t bytes) noexcept {
   --reserved_;
   state_.arena.give_arguments(offset, bytes);
-  feed();
+  feed_if_possible();
 }
 
 void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
@@ -138,7 +138,7 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
   std::memcpy(entry.data, &arguments, sizeof arguments);
   --reserved_;
   state_.backlog.push_back({&entry, nullptr});
-  feed();
+  feed_if_possible();
 }
 
 void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
@@ -150,13 +150,13 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
   entry.code = code | std::uint64_t{flags} << code_flags_shift;
   Settler::side_of(entry).arguments = std::move(arguments);
   state_.backlog.push_back({&entry, nullptr});
-  feed();
+  feed_if_possible();
 }
 
 void Dispatcher::submit(MapState& map) {
   map.listed = true;
   state_.backlog.push_back({nullptr, &map});
-  feed();
+  feed_if_possible();
 }
 
 /// The message of an entry that waits. False where its arguments find no room now.
@@ -208,7 +208,18 @@ void Dispatcher::not_encoded(MapState& map, ItemRange range, const std::exceptio
 }
 
 bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
+  // Two more than there are: `not_encoded` makes two of one, and what fails goes back.
+  map.taken_back.reserve(map.taken_back.size() + 2);
   const ItemRange range = map.take(map.chunk_items(state_.workers));
+  try {
+    return send_range(lane, map, range);
+  } catch (...) {  // memory is short
+    map.taken_back.push_back(range);
+    throw;
+  }
+}
+
+bool Dispatcher::send_range(Lane& lane, MapState& map, ItemRange range) {
   std::uint8_t flags = 0;
   if (map.timed) flags |= ring::task_is_timed;
   if (map.job->coroutine) flags |= ring::task_is_coroutine;
@@ -222,6 +233,8 @@ bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
   std::size_t bytes = 0;
   try {
     bytes = map.job->chunk_bytes(range.first, range.count);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (...) {
     not_encoded(map, range, std::current_exception());
     return true;
@@ -252,6 +265,7 @@ bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
     if (bytes > ring::inline_bytes_max) {
       state_.arena.give_arguments(message.payload.block.offset, bytes);
     }
+    // Not told from an item's own: only the item can be asked again, alone.
     not_encoded(map, range, std::current_exception());
     return true;
   }
@@ -311,6 +325,15 @@ void Dispatcher::feed() {
   state_.backlogged.store(!state_.backlog.empty(), std::memory_order_relaxed);
 }
 
+/// What was accepted stays accepted where memory is short: whoever collects next feeds again.
+void Dispatcher::feed_if_possible() noexcept {
+  try {
+    feed();
+  } catch (...) {
+    state_.backlogged.store(true, std::memory_order_relaxed);
+  }
+}
+
 void Dispatcher::free_flight(Lane& lane, std::uint16_t number) {
   Flight& flight = lane.flights[number];
   if ((flight.flags & ring::payload_is_inline) == 0 && !flight.arguments_moved) {
@@ -360,59 +383,6 @@ void Dispatcher::give_back(MapState& map, ItemRange range) {
   }
   map.taken_back.push_back(range);
   if (!std::exchange(map.listed, true)) state_.backlog.push_front({nullptr, &map});
-}
-
-void Dispatcher::control(Lane& lane, ring::TaskMessage message) {
-  lane.controls_waiting.push_back(message);
-  flush_controls(lane);
-}
-
-bool Dispatcher::flush_all_controls() {
-  bool waiting = false;
-  for (const auto& lane : state_.lanes) {
-    if (!lane->alive() || lane->controls_waiting.empty()) continue;
-    flush_controls(*lane);
-    waiting |= !lane->controls_waiting.empty();
-  }
-  state_.controls_waiting.store(waiting, std::memory_order_relaxed);
-  return waiting;
-}
-
-void Dispatcher::flush_controls(Lane& lane) {
-  if (lane.controls_waiting.empty()) return;
-  const ring::WorkerLine& theirs = lane.worker_line();
-  while (!lane.controls_waiting.empty()) {
-    if (lane.controls.size() >= state_.capacity.controls()) {
-      // What the worker says of its reading is bounded by what there is to read; a lie overwrites
-      // its own unread slots only.
-      const std::uint64_t read = std::max(theirs.claimed.load(std::memory_order_acquire),
-                                          theirs.read.load(std::memory_order_acquire));
-      while (!lane.controls.empty() && lane.controls.front() < read) lane.controls.pop_front();
-      if (lane.controls.size() >= state_.capacity.controls()) {
-        state_.controls_waiting.store(true, std::memory_order_relaxed);
-        return;
-      }
-    }
-    lane.controls.push_back(lane.tasks.position());
-    lane.tasks.push(lane.controls_waiting.front());
-    lane.controls_waiting.pop_front();
-    state_.must_ring(lane, true);
-  }
-}
-
-void Dispatcher::flush_give_backs(Lane& lane, bool all) {
-  constexpr std::size_t batch = std::size(ring::Payload{}.words);
-  while (lane.give_backs.size() >= (all ? 1 : batch)) {
-    ring::TaskMessage message{};
-    message.flight = ring::no_flight;
-    message.kind = ring::TaskKind::give_back;
-    message.count = static_cast<std::uint32_t>(std::min(batch, lane.give_backs.size()));
-    for (std::uint32_t i = 0; i < message.count; ++i) {
-      message.payload.words[i] = lane.give_backs.back();
-      lane.give_backs.pop_back();
-    }
-    control(lane, message);
-  }
 }
 
 }  // namespace pinion::pool

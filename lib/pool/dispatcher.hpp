@@ -20,7 +20,7 @@ class Dispatcher {
   /// Shared memory for larger arguments, if a worker could take the task now.
   std::optional<std::uint64_t> reserve(std::uint64_t bytes);
   /// What was reserved is not needed after all.
-  void unreserve(std::uint64_t offset, std::uint64_t bytes);
+  void unreserve(std::uint64_t offset, std::uint64_t bytes) noexcept;
   /// A single task whose arguments lie in shared memory.
   void submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags, ring::BlockRef arguments);
   /// A single task whose arguments wait in private memory.
@@ -30,6 +30,7 @@ class Dispatcher {
 
   /// Gives out what waits, as far as workers have room.
   void feed();
+  void feed_if_possible() noexcept;
   /// A task that a worker has not started goes back to wait, ahead of the others. Frees the flight.
   void requeue(Lane& lane, std::uint16_t flight);
 
@@ -57,6 +58,7 @@ class Dispatcher {
   bool make_room(const Waiting& first);
   void not_encoded(MapState& map, ItemRange range, const std::exception_ptr& error);
   bool send_chunk(Lane& lane, MapState& map);
+  bool send_range(Lane& lane, MapState& map, ItemRange range);
   bool pack(LedgerEntry& entry, ring::TaskMessage& message);
   void push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry, MapState* map);
   [[nodiscard]] std::uint32_t depth_min(bool coroutine) const noexcept;

@@ -42,12 +42,8 @@ std::string describe(ExitStatus status) {
 }  // namespace
 
 void Fleet::start(start::WorkerMain worker_main) {
-  try {
-    nursery_.emplace(worker_main);
-    for (const auto& lane : state_.lanes) give_birth(*lane);
-  } catch (const std::exception& e) {
-    throw StartError("the workers could not be started: " + std::string(e.what()));
-  }
+  nursery_.emplace(worker_main);
+  for (const auto& lane : state_.lanes) give_birth(*lane);
 }
 
 start::Birth Fleet::order_for(const Lane& lane) const {
@@ -83,8 +79,8 @@ start::Birth Fleet::order_for(const Lane& lane) const {
 void Fleet::give_birth(Lane& lane) {
   auto segment = state_.arena.make_worker_segment(lane.index, lane.generation + 1);
   start::Birth birth;
-  turns_.take_urgently();  // the collector looks at the lane without the lock
   {
+    const Turns::Held held = turns_.take_urgently();  // the collector looks at the lane unlocked
     const Locked lock(state_);
     state_.arena.adopt(*segment);
     lane.segment = std::move(segment);
@@ -102,73 +98,71 @@ void Fleet::give_birth(Lane& lane) {
     lane.line->granted.store(lane.segment->committed(), std::memory_order_relaxed);
     lane.oom_kills = os::oom_kills().value_or(0);
     lane.respawn_ns = 0;
-    lane.start_deadline_ns = os::deadline_ns(
-        state_.options.start_limit.limited() ? state_.options.start_limit.ns() : os::never_ns);
-    lane.state = Lane::State::starting;
     birth = order_for(lane);
   }
-  turns_.leave();
   start::BirthFds fds{};
   fds.fd[start::manager_segment_fd] = state_.arena.manager_fd();
   fds.fd[start::worker_segment_fd] = lane.segment->fd();
   fds.fd[start::bell_segment_fd] = state_.arena.bells_fd();
   fds.fd[start::manager_eventfd] = state_.eventfd.get();
   fds.fd[start::worker_eventfd] = lane.eventfd.get();
+  start::Newborn born;
   try {
-    start::Newborn born = nursery_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
-    const Locked lock(state_);
-    lane.pid = born.pid;
-    lane.pidfd = std::move(born.pidfd);
-    if (lane.state == Lane::State::killed) lane.kill();
+    born = nursery_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
   } catch (...) {
     abandon_birth(lane);
     throw;
   }
+  // Not before: a worker that may have to be given up must not be ready, and given tasks.
+  const Turns::Held held = turns_.take_urgently();
+  const Locked lock(state_);
+  lane.pid = born.pid;
+  lane.pidfd = std::move(born.pidfd);
+  lane.start_deadline_ns = os::deadline_ns(
+      state_.options.start_limit.limited() ? state_.options.start_limit.ns() : os::never_ns);
+  lane.state = Lane::State::starting;
+  if (state_.stopped()) lane.kill();
 }
 
 void Fleet::abandon_birth(Lane& lane) {
-  turns_.take_urgently();
-  {
-    const Locked lock(state_);
-    lane.state = Lane::State::none;
-    state_.arena.forget(*lane.segment);
-    lane.segment.reset();
-  }
-  turns_.leave();
+  const Turns::Held held = turns_.take_urgently();
+  const Locked lock(state_);
+  state_.arena.forget(*lane.segment);
+  lane.segment.reset();
+  state_.skip_lap(lane);
 }
 
 void Fleet::on_death(Lane& lane) {
   const auto reaped = os::reap(lane.pidfd.get());
   if (!reaped) return;  // it still runs
-  turns_.take_urgently();
-  {
-    const Locked lock(state_);
-    lane.initializing = lane.in_initializer();
-    if (*reaped == ExitStatus::signaled(SIGKILL)) note_oom_kills(lane);
-    // What it said last is still in its ring.
-    burial_.bury(lane, *reaped);
-    after_death(lane, *reaped);
-  }
-  turns_.leave();
+  const Turns::Held held = turns_.take_urgently();
+  const Locked lock(state_);
+  lane.initializing = lane.in_initializer();
+  if (*reaped == ExitStatus::signaled(SIGKILL)) note_oom_kills(lane);
+  // What it said last is still in its ring.
+  burial_.bury(lane, *reaped);
+  after_death(lane, *reaped);
 }
 
 std::vector<int> Fleet::abandon(std::int64_t now_ns) {
   std::vector<int> abandoned;
   for (const auto& lane : state_.lanes) {
     if (!lane->alive() || !lane->pidfd || lane->killed_ns == 0) continue;
-    if (now_ns - lane->killed_ns < abandon_ns) continue;
-    turns_.take_urgently();
-    {
-      const Locked lock(state_);
-      lane->initializing = lane->in_initializer();
-      lane->abandoned = true;
-      lane->watched = false;
-      abandoned.push_back(abandoned_.emplace_back(std::move(lane->pidfd)).get());
-      ++state_.counters.abandoned;
-      burial_.bury(*lane, ExitStatus{});
-      after_death(*lane, ExitStatus{});
+    if (lane->give_up_ns == 0) lane->give_up_ns = lane->killed_ns + abandon_ns;
+    if (now_ns < lane->give_up_ns) continue;
+    if (!os::sleeps_uninterruptibly(lane->pid)) {  // it waits for a core, to die on
+      lane->give_up_ns = now_ns + abandon_ns / 10;
+      continue;
     }
-    turns_.leave();
+    const Turns::Held held = turns_.take_urgently();
+    const Locked lock(state_);
+    lane->initializing = lane->in_initializer();
+    lane->abandoned = true;
+    lane->watched = false;
+    abandoned.push_back(abandoned_.emplace_back(std::move(lane->pidfd)).get());
+    ++state_.counters.abandoned;
+    burial_.bury(*lane, ExitStatus{});
+    after_death(*lane, ExitStatus{});
   }
   return abandoned;
 }
@@ -193,12 +187,22 @@ void Fleet::note_oom_kills(Lane& lane) {
                   "cgroup's limit.";
 }
 
+std::string Fleet::late_text(const Lane& lane, bool initializing) const {
+  return "worker " + std::to_string(lane.index) +
+         " was not ready within PoolOptions::start_limit (" +
+         std::to_string(state_.options.start_limit.ns() / 1'000'000) + " ms)" +
+         (initializing ? ": its initializer still ran" : "");
+}
+
 std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
+  const std::string worker = "worker " + std::to_string(lane.index);
   if (lane.start_failed) {
-    return "the initializer failed in worker " + std::to_string(lane.index) + ": " +
-           text_of(decode_exception(lane.start_error));
+    return (lane.initializing ? "the initializer failed in " + worker
+                              : worker + " could not start") +
+           ": " + text_of(decode_exception(lane.start_error));
   }
-  return "worker " + std::to_string(lane.index) + " died" +
+  if (lane.late) return late_text(lane, lane.initializing);
+  return worker + " died" +
          (lane.initializing ? " in its initializer," : "") +
          " before it was ready: " +
          (lane.abandoned ? "it did not end within 1 s of SIGKILL" : describe(status)) +
@@ -221,10 +225,12 @@ void Fleet::after_death(Lane& lane, ExitStatus status) {
     }
   }
   const std::int64_t now = os::now_ns();
-  if (state_.ready_workers != 0) no_worker_since_ns_ = 0;
-  else if (no_worker_since_ns_ == 0) no_worker_since_ns_ = now;
-  if (state_.deaths_before_ready > std::max(3U, state_.workers) && no_worker_since_ns_ != 0 &&
-      now - no_worker_since_ns_ > no_worker_ns_max) {
+  if (state_.ready_workers != 0) {
+    no_worker_since_ns_ = 0;
+  } else if (was_ready || no_worker_since_ns_ == 0) {
+    no_worker_since_ns_ = now;
+  }
+  if (hopeless(now)) {
     fail("no worker comes up any more; the last one: " + first_failure(lane, status));
     return;
   }
@@ -241,10 +247,17 @@ void Fleet::after_death(Lane& lane, ExitStatus status) {
   lane.respawn_ns = now + (was_ready && progress ? 0 : pause_ns_);
 }
 
+/// Too many in a row did not come up, and nobody has been ready for too long.
+bool Fleet::hopeless(std::int64_t now_ns) const noexcept {
+  return state_.deaths_before_ready > std::max(3U, state_.workers) && no_worker_since_ns_ != 0 &&
+         now_ns - no_worker_since_ns_ > no_worker_ns_max;
+}
+
 void Fleet::on_nursery_death() {
   nursery_dead_ = true;
   nursery_->end();
   const Locked lock(state_);
+  state_.counters.nursery_lost = true;
   for (const auto& lane : state_.lanes) lane->respawn_ns = 0;
   if (state_.started && !state_.leaving && gone()) fail(nursery_lost_text);
 }
@@ -256,21 +269,26 @@ void Fleet::respawn(std::int64_t now_ns) {
     lane->respawn_ns = 0;
     try {
       give_birth(*lane);
-    } catch (const std::exception&) {  // memory, processes or descriptors are short: later
+    } catch (const std::exception& e) {  // memory, processes or descriptors are short: later
       pause_ns_ = std::clamp(pause_ns_ * 2, pause_first_ns, pause_max_ns);
-      lane->respawn_ns = os::now_ns() + pause_ns_;
+      const std::int64_t now = os::now_ns();
+      lane->respawn_ns = now + pause_ns_;
+      const Locked lock(state_);
+      ++state_.deaths_before_ready;
+      if (hopeless(now)) {
+        fail("no worker comes up any more; worker " + std::to_string(lane->index) +
+             " could not be made: " + e.what());
+      }
     }
   }
 }
 
 std::int64_t Fleet::next_event_ns() const noexcept {
-  std::int64_t next = os::never_ns;
+  std::int64_t next = state_.leaving ? remind_ns_ : os::never_ns;
   for (const auto& lane : state_.lanes) {
     if (!lane->alive() && lane->respawn_ns != 0) next = std::min(next, lane->respawn_ns);
     if (lane->state == Lane::State::starting) next = std::min(next, lane->start_deadline_ns);
-    if (lane->alive() && lane->killed_ns != 0 && lane->pidfd) {
-      next = std::min(next, lane->killed_ns + abandon_ns);
-    }
+    if (lane->alive() && lane->killed_ns != 0 && lane->pidfd) next = std::min(next, lane->give_up_ns);
   }
   return next;
 }
@@ -280,11 +298,9 @@ void Fleet::check_starts(std::int64_t now_ns) {
   for (const auto& lane : state_.lanes) {
     if (lane->state != Lane::State::starting || lane->start_deadline_ns > now_ns) continue;
     lane->start_deadline_ns = os::never_ns;
+    lane->late = true;
     if (!state_.started && state_.start_error.empty()) {
-      state_.start_error = "worker " + std::to_string(lane->index) +
-                           " was not ready within PoolOptions::start_limit (" +
-                           std::to_string(state_.options.start_limit.ns() / 1'000'000) + " ms)" +
-                           (lane->in_initializer() ? ": its initializer still ran" : "");
+      state_.start_error = late_text(*lane, lane->in_initializer());
     }
     lane->kill();
   }
@@ -293,8 +309,13 @@ void Fleet::check_starts(std::int64_t now_ns) {
 void Fleet::let_go() {
   const Locked lock(state_);
   if (state_.phase != State::Phase::closed || state_.pending.load() != 0) return;
+  const std::int64_t now = os::now_ns();
+  const bool remind = state_.leaving && now >= remind_ns_;
+  if (!state_.leaving || remind) remind_ns_ = now + remind_after_ns;
   state_.leaving = true;
   for (const auto& lane : state_.lanes) {
+    // It may sleep under a bell that a sibling has written over.
+    if (remind && lane->state == Lane::State::leaving) lane->bell.ring_regardless();
     if (lane->state == Lane::State::starting) {  // it would have nothing to do
       lane->kill();
     }
@@ -306,6 +327,17 @@ void Fleet::let_go() {
     message.kind = ring::TaskKind::leave;
     dispatcher_.control(*lane, message);
   }
+}
+
+void Fleet::end_nursery() noexcept {
+  nursery_.reset();
+  // On a busy machine a process may just not have had the time to die.
+  const std::int64_t deadline = os::deadline_ns(abandon_ns);
+  bool all = true;
+  for (const os::Fd& pidfd : abandoned_) {
+    all &= os::wait_for_exit(pidfd.get(), deadline) && os::reap(pidfd.get()).has_value();
+  }
+  if (all) start::Nursery::reap_lost();
 }
 
 bool Fleet::gone() const noexcept {

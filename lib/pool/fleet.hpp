@@ -17,7 +17,7 @@ class Fleet {
   Fleet(State& state, Dispatcher& dispatcher, Burial& burial, Turns& turns) noexcept
       : state_(state), dispatcher_(dispatcher), burial_(burial), turns_(turns) {}
 
-  /// Makes the nursery and all workers. Throws `StartError`.
+  /// Makes the nursery and all workers. Throws `std::system_error`, `ResourceError`.
   void start(start::WorkerMain worker_main);
   /// The worker's pidfd is readable.
   void on_death(Lane& lane);
@@ -38,7 +38,7 @@ class Fleet {
   void let_go();
   /// Whether no process is left and none will come.
   [[nodiscard]] bool gone() const noexcept;
-  void end_nursery() noexcept { nursery_.reset(); }
+  void end_nursery() noexcept;
   [[nodiscard]] int nursery_socket() const noexcept { return nursery_->socket(); }
   /// Ends the pool: all that is pending ends with `PoolTerminated` and this cause.
   void fail(std::string cause);
@@ -51,7 +51,10 @@ class Fleet {
   void after_death(Lane& lane, ExitStatus status);
   static void note_oom_kills(Lane& lane);
   [[nodiscard]] std::string first_failure(const Lane& lane, ExitStatus status) const;
+  [[nodiscard]] std::string late_text(const Lane& lane, bool initializing) const;
+  [[nodiscard]] bool hopeless(std::int64_t now_ns) const noexcept;
 
+  static constexpr std::int64_t remind_after_ns = 1'000'000'000;
   static constexpr std::int64_t abandon_ns = 1'000'000'000;
   static constexpr std::int64_t nursery_answer_ns = 10'000'000'000;
   static constexpr std::int64_t pause_first_ns = 1'000'000;
@@ -64,6 +67,7 @@ class Fleet {
   Turns& turns_;
   std::optional<start::Nursery> nursery_;
   bool nursery_dead_ = false;
+  std::int64_t remind_ns_ = 0;  // when workers that were told to leave are woken again
   std::vector<os::Fd> abandoned_;  // pidfds
   std::uint64_t items_at_last_death_ = 0;
   std::int64_t pause_ns_ = 0;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "lib/os/clock.hpp"
@@ -37,6 +38,7 @@ struct Lane {
 
   shm::TaskRing::Producer tasks;
   shm::ResultRing::Consumer results;
+  std::optional<ring::ResultMessage> unhandled;  // taken, and memory was short: the next to handle
   ring::ManagerLine* line = nullptr;
   ring::Verdict* verdicts = nullptr;
   std::shared_ptr<shm::Segment> segment;  // of this generation
@@ -73,7 +75,9 @@ struct Lane {
   std::string culprit;  // what it was killed for
   bool abandoned = false;       // it was killed and did not end
   bool was_ready = false;       // this generation
+  bool late = false;            // it was killed at its start limit
   std::int64_t killed_ns = 0;   // when SIGKILL was sent first; 0: it was not
+  std::int64_t give_up_ns = 0;  // when it is looked at whether it can die
   std::uint64_t oom_kills = 0;  // of the cgroup, when it was made
   std::string oom_text;         // it was killed, and the OOM killer has struck since
   bool breach = false;
@@ -87,7 +91,7 @@ struct Lane {
 
   [[nodiscard]] bool takes_tasks() const noexcept { return state == State::ready; }
   [[nodiscard]] bool alive() const noexcept { return state != State::none; }
-  [[nodiscard]] bool has_results() const noexcept { return results.ready(); }
+  [[nodiscard]] bool has_results() const noexcept { return results.ready() || unhandled; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept {
     return outstanding.load(std::memory_order_relaxed);
   }
@@ -139,11 +143,12 @@ struct Lane {
     controls.clear();
     controls_waiting.clear();
     give_backs.clear();
+    unhandled.reset();
     kept.clear();
     depth = depth_start;
     task_ns = 0;
-    abandoned = was_ready = false;
-    killed_ns = 0;
+    abandoned = was_ready = late = false;
+    killed_ns = give_up_ns = 0;
     culprit.clear();
     oom_text.clear();
     breach = start_failed = false;

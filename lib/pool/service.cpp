@@ -8,6 +8,8 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <new>
+#include <thread>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/eventfd.hpp"
@@ -104,9 +106,13 @@ void Service::finish() noexcept {
 }
 
 void Service::run() noexcept {
-  if (begin()) {
+  bool serving = begin();
+  while (serving) {
     try {
       serve();
+      serving = false;
+    } catch (const std::bad_alloc&) {  // what was interrupted comes again
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     } catch (const std::exception& e) {
       os::broken_invariant(e.what(), __FILE__, __LINE__);
     }
@@ -126,8 +132,9 @@ bool Service::begin() noexcept {
     watch(epoll_.get(), fleet_.nursery_socket(), nursery_tag, EPOLLRDHUP);
     watch_processes();
     while (state_.start_error.empty() && state_.ready_workers < state_.workers) {
-      handle_events(fleet_.next_event_ns());
+      handle_events(unwatched_ ? os::now_ns() + unwatched_ns : fleet_.next_event_ns());
       fleet_.check_starts(os::now_ns());
+      if (unwatched_) watch_processes();
     }
     if (!state_.start_error.empty()) throw StartError(state_.start_error);
     const std::lock_guard lock(mutex_);
@@ -147,7 +154,7 @@ bool Service::begin() noexcept {
     try {
       abandon();
       watch_processes();
-      handle_events(os::now_ns() + outstanding_ns);
+      handle_events(os::now_ns() + (unwatched_ ? unwatched_ns : outstanding_ns));
     } catch (...) {
       break;
     }
@@ -156,10 +163,16 @@ bool Service::begin() noexcept {
 }
 
 void Service::watch_processes() {
+  unwatched_ = false;
   for (const auto& lane : state_.lanes) {
     if (!lane->pidfd || lane->watched) continue;
-    watch(epoll_.get(), lane->pidfd.get(), lane->index);
-    lane->watched = true;
+    try {
+      watch(epoll_.get(), lane->pidfd.get(), lane->index);
+      lane->watched = true;
+    } catch (const std::exception&) {  // the kernel's memory is short: looked at, and soon again
+      unwatched_ = true;
+      fleet_.on_death(*lane);
+    }
   }
 }
 
@@ -182,22 +195,22 @@ void Service::handle_events(std::int64_t until_ns) {
   if (fine_timeouts_) {
     count = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
                            until_ns == os::never_ns ? nullptr : &timeout, nullptr);
-    if (count < 0 && errno == ENOSYS) fine_timeouts_ = false;
+    if (count < 0 && errno != EINTR) fine_timeouts_ = false;
   }
-  if (!fine_timeouts_) {  // before Linux 5.11, and under valgrind: whole milliseconds
+  if (!fine_timeouts_) {  // before Linux 5.11, in some containers, under valgrind: milliseconds
     const int ms = until_ns == os::never_ns
                        ? -1
                        : static_cast<int>(timeout.tv_sec * 1000 + timeout.tv_nsec / 1'000'000 + 1);
     count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), ms);
+    if (count < 0 && errno != EINTR) os::throw_errno("epoll_wait");
   }
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
     if (tag == eventfd_tag) {
       os::drain_eventfd(state_.eventfd.get());
-      if (state_.baton.try_take(Baton::Holder::service)) {
-        collector_.collect();
-        turns_.leave();
-      }
+      // Who has the baton may have looked already, and be about to leave it.
+      const Turns::Held held = turns_.take_urgently();
+      collector_.collect();
     } else if (tag == nursery_tag) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_socket(), nullptr);
       fleet_.on_nursery_death();
@@ -252,6 +265,7 @@ void Service::turn() {
 /// done. Sleeps in between, where workers can wake it.
 void Service::collect() {
   if (!state_.baton.try_take(Baton::Holder::service)) return;
+  const Turns::Held held(turns_);
   while (needed() && !state_.baton.wanted()) {
     state_.note_collecting();
     if (collector_.collect()) continue;
@@ -268,7 +282,6 @@ void Service::collect() {
     state_.bell.leave(parked);
     if (event && !state_.any_results()) break;  // handled without the baton
   }
-  turns_.leave();
 }
 
 /// True if an event waits, or a timer is due. Takes no event.
@@ -284,6 +297,7 @@ bool Service::sleep_until_event(std::int64_t until_ns) noexcept {
 
 std::int64_t Service::next_timer_ns() {
   std::int64_t next = fleet_.next_event_ns();
+  if (unwatched_) next = std::min(next, os::now_ns() + unwatched_ns);
   {
     const Locked lock(state_);
     next = std::min(next, state_.timed_check_ns);
@@ -310,27 +324,21 @@ void Service::check_limits(std::int64_t now_ns) {
     const Locked lock(state_);
     if (now_ns < state_.timed_check_ns) return;
   }
-  turns_.take_urgently();
-  {
-    const Locked lock(state_);
-    state_.timed_check_ns = limits_.check(os::now_ns());
-  }
-  turns_.leave();
+  const Turns::Held held = turns_.take_urgently();
+  const Locked lock(state_);
+  state_.timed_check_ns = limits_.check(os::now_ns());
 }
 
 /// The pool was terminated or has failed: complete results count, nothing else goes on.
 void Service::stop_everything() {
-  turns_.take_urgently();
-  {
-    const Locked lock(state_);
-    state_.must_stop = false;
-    for (const auto& lane : state_.lanes) {
-      if (lane->alive()) collector_.drain(*lane);
-    }
-    takeback_.stop_everything();
-    Fleet::kill_all(state_);
+  const Turns::Held held = turns_.take_urgently();
+  const Locked lock(state_);
+  state_.must_stop = false;
+  for (const auto& lane : state_.lanes) {
+    if (lane->alive()) collector_.drain(*lane);
   }
-  turns_.leave();
+  takeback_.stop_everything();
+  Fleet::kill_all(state_);
 }
 
 }  // namespace pinion::pool

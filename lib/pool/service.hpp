@@ -53,6 +53,7 @@ class Service {
   static constexpr std::int64_t callback_tick_ns = 1'000'000;
   static constexpr std::int64_t balance_ns = 1'000'000;
   static constexpr std::int64_t outstanding_ns = 1'000'000'000;
+  static constexpr std::int64_t unwatched_ns = 10'000'000;
 
   State& state_;
   Collector& collector_;
@@ -65,6 +66,7 @@ class Service {
   pthread_t thread_{};
   bool running_ = false;
   bool fine_timeouts_ = true;
+  bool unwatched_ = false;  // somebody's end could not be watched for yet
   start::WorkerMain worker_main_ = nullptr;
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;

@@ -32,8 +32,7 @@ void Settler::finish(LedgerEntry& entry, bool failed) {
   ++(failed ? state_.counters.failed : state_.counters.completed);
   std::vector<std::function<void()>> callbacks;
   if (entry.side != nullptr) callbacks.swap(entry.side->callbacks);
-  const std::uint32_t before =
-      entry.state.fetch_or(detail::entry_done, std::memory_order_acq_rel);
+  const std::uint32_t before = detail::set_ended(entry.state);
   PINION_ENSURE((before & detail::entry_done) == 0);
   if ((before & detail::entry_waited) != 0) state_.baton.tell(&entry);
   // After the entry is done: a callback finds it ready. Each holds a handle, so the entry lives.
@@ -110,8 +109,12 @@ void Settler::item_remote_error(MapState& map, std::uint64_t item,
                                 std::span<const std::byte> bytes) {
   if (item < map.job->error_item) {
     map.job->error_item = item;
-    map.job->remote_error.assign(bytes.begin(), bytes.end());
     map.job->local_error = nullptr;
+    try {
+      map.job->remote_error.assign(bytes.begin(), bytes.end());
+    } catch (...) {  // no memory for its text
+      map.job->local_error = std::current_exception();
+    }
   }
   count_items(map, 1, true);
 }
@@ -165,7 +168,8 @@ bool Settler::copy_out(LedgerEntry& entry) {
 }
 
 Side* Settler::detach(LedgerEntry& entry) noexcept {
-  Side* side = std::exchange(entry.side, nullptr);
+  Side* const side = entry.side;
+  entry.side = nullptr;
   if (side == nullptr || side->segment == nullptr) return side;
   Lane& lane = *state_.lanes[side->worker];
   if (lane.generation == side->generation && lane.alive()) {

@@ -102,6 +102,8 @@ struct State {
     return arena.bell_memory() + arena.bell_layout().result_ring(worker);
   }
   void remake_rings(Lane& lane);
+  /// A newborn that comes too late would wait for the next task's position: it never comes.
+  void skip_lap(Lane& lane) noexcept;
 
   /// Nothing starts any more; what has no result ends with `stop_error()`.
   [[nodiscard]] bool stopped() const noexcept { return phase >= Phase::terminated; }

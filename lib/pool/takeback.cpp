@@ -6,6 +6,7 @@
 
 #include "lib/os/clock.hpp"
 #include "lib/pool/side.hpp"
+#include "lib/ring/revoke.hpp"
 
 namespace pinion::pool {
 
@@ -13,6 +14,15 @@ namespace {
 
 /// A worker is stuck when it has not answered for so long with tasks behind the one that runs.
 constexpr std::int64_t stuck_ns = 50'000;
+
+/// From item `free` on nothing of it is its worker's any more. With no item left only its answer is
+/// missing, and its map may have ended when that comes.
+void shorten(Flight& flight, std::uint32_t free) noexcept {
+  flight.assigned = free;
+  if (free != 0) return;
+  flight.map = nullptr;
+  flight.revoked = true;
+}
 
 /// How much of a worker's work can be taken back: unstarted tasks, which count more than what is
 /// left of a chunk that runs. What was taken back already is still in flight, and is not counted.
@@ -39,15 +49,11 @@ std::uint64_t movable(const Lane& lane) noexcept {
 }  // namespace
 
 std::vector<std::uint16_t> TakeBack::revoke(Lane& lane, const std::vector<std::uint16_t>& flights) {
-  std::uint64_t end = lane.line->revoked_end.load(std::memory_order_relaxed);
+  ring::Revocation revocation(*lane.line);
   for (const std::uint16_t number : flights) {
-    const std::uint64_t position = lane.flights[number].position;
-    lane.verdicts[number].revoked.store(position + 1, std::memory_order_relaxed);
-    end = std::max(end, position + 1);
+    revocation.add(lane.verdicts[number], lane.flights[number].position);
   }
-  lane.line->revoked_end.store(end, std::memory_order_release);
-  ring::rare_barrier(lane.fencing);  // EDGE claim
-  const std::uint64_t claimed = lane.worker_line().claimed.load(std::memory_order_acquire);
+  const std::uint64_t claimed = revocation.publish(lane.worker_line(), lane.fencing);
   std::vector<std::uint16_t> unstarted;
   // A witness outside what was given to it proves nothing: then all count as started.
   if (claimed > lane.tasks.position()) return unstarted;
@@ -62,28 +68,10 @@ std::vector<std::uint16_t> TakeBack::revoke(Lane& lane, const std::vector<std::u
 }
 
 std::uint32_t TakeBack::cut(Lane& lane, std::uint16_t number, std::uint32_t first) {
-  Flight& flight = lane.flights[number];
-  lane.verdicts[number].limit.store(ring::pack_limit(flight.position, first),
-                                    std::memory_order_release);
-  ring::rare_barrier(lane.fencing);  // EDGE progress
-  const ring::WorkerLine& line = lane.worker_line();
-  std::uint32_t started = 0;
-  if ((flight.flags & ring::task_is_coroutine) == 0 &&
-      line.chunk.load(std::memory_order_acquire) == flight.position + 1) {
-    started = ring::items_started(line.progress.load(std::memory_order_acquire));
-    // It may have gone on to its next chunk between the two: then that was the next one's progress.
-    if (line.chunk.load(std::memory_order_acquire) != flight.position + 1) {
-      started = flight.assigned;
-    }
-  } else {
-    // Not begun, or ended already: what it does from here on, it does below the limit.
-    started = (flight.flags & ring::task_is_coroutine) != 0 ? flight.assigned : first;
-    if (line.claimed.load(std::memory_order_acquire) > flight.position &&
-        line.chunk.load(std::memory_order_acquire) != flight.position + 1) {
-      started = flight.assigned;  // it is not known how far it is
-    }
-  }
-  return std::min(flight.assigned, std::max(first, started));
+  const Flight& flight = lane.flights[number];
+  const bool coroutine = (flight.flags & ring::task_is_coroutine) != 0;
+  return ring::cut(lane.verdicts[number], lane.worker_line(),
+                   {flight.position, flight.assigned, coroutine}, first, lane.fencing);
 }
 
 void TakeBack::ask_to_stop(Lane& lane, std::uint16_t number) {
@@ -109,14 +97,19 @@ bool TakeBack::cancel(LedgerEntry& entry, const std::exception_ptr& error) {
   return cancel_single(entry, error);
 }
 
+/// It has left the backlog.
+void TakeBack::end_waiting(LedgerEntry& entry, const std::exception_ptr& error) {
+  if ((entry.code & code_in_arena) != 0) {
+    ring::BlockRef block{};
+    std::memcpy(&block, entry.data, sizeof block);
+    state_.arena.give_arguments(block.offset, block.bytes);
+  }
+  settler_.local_error(entry, error);
+}
+
 bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error) {
   if (state_.backlog.remove([&](const Waiting& w) { return w.entry == &entry; })) {
-    if ((entry.code & code_in_arena) != 0) {
-      ring::BlockRef block{};
-      std::memcpy(&block, entry.data, sizeof block);
-      state_.arena.give_arguments(block.offset, block.bytes);
-    }
-    settler_.local_error(entry, error);
+    end_waiting(entry, error);
     return true;
   }
   for (const auto& lane : state_.lanes) {
@@ -152,11 +145,11 @@ bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
     for (const std::uint16_t i : mine) {
       Flight& flight = lane->flights[i];
       if (flight.revoked) continue;
-      runs = true;
       ask_to_stop(*lane, i);
       const std::uint32_t free = flight.count > 1 ? cut(*lane, i, 0) : flight.assigned;
       settler_.items_stopped(map, flight.first + free, flight.assigned - free, error);
-      flight.assigned = free;
+      shorten(flight, free);
+      runs = runs || free != 0;
     }
   }
   for (const ItemRange& range : map.taken_back) {
@@ -183,10 +176,10 @@ void TakeBack::stop_everything() {
   }
   while (!state_.backlog.empty()) {
     const Waiting waiting = state_.backlog.front();
+    state_.backlog.pop_front();
     if (waiting.entry != nullptr) {
-      cancel_single(*waiting.entry, error);
+      end_waiting(*waiting.entry, error);
     } else {
-      state_.backlog.pop_front();
       waiting.map->listed = false;
     }
   }
@@ -262,7 +255,7 @@ void TakeBack::move_half(Lane& from) {
     if (free >= flight.assigned) return;
     MapState& map = *flight.map;
     dispatcher_.give_back(map, {flight.first + free, flight.assigned - free});
-    flight.assigned = free;
+    shorten(flight, free);
     ++state_.counters.taken_back;
   }
   from.progress_ns = os::now_ns();

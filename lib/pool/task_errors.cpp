@@ -25,20 +25,28 @@ std::string text_of(const TimeLimit& limit) {
 }  // namespace
 
 std::exception_ptr timeout_error(TaskName task, const TaskOptions& options, const Lane& lane,
-                                 TimedOut how) {
-  std::string text = text_of(task) + " ran longer than its timeout of " +
-                     text_of(options.timeout) + " in worker " + std::to_string(lane.index) +
-                     " (pid " + std::to_string(lane.pid) + ")";
-  if (how == TimedOut::killed) {
-    text += " and did not stop within the grace of " + text_of(options.grace) +
-            ", so the worker was killed";
+                                 TimedOut how) noexcept {
+  try {
+    std::string text = text_of(task) + " ran longer than its timeout of " +
+                       text_of(options.timeout) + " in worker " + std::to_string(lane.index) +
+                       " (pid " + std::to_string(lane.pid) + ")";
+    if (how == TimedOut::killed) {
+      text += " and did not stop within the grace of " + text_of(options.grace) +
+              ", so the worker was killed";
+    }
+    text += ". Raise TaskOptions::timeout if it may take longer.";
+    return std::make_exception_ptr(TaskTimeout(text));
+  } catch (...) {  // no memory for the text
+    return std::current_exception();
   }
-  text += ". Raise TaskOptions::timeout if it may take longer.";
-  return std::make_exception_ptr(TaskTimeout(text));
 }
 
-std::exception_ptr cancelled_error(TaskName task) {
-  return std::make_exception_ptr(Cancelled(text_of(task) + " was cancelled"));
+std::exception_ptr cancelled_error(TaskName task) noexcept {
+  try {
+    return std::make_exception_ptr(Cancelled(text_of(task) + " was cancelled"));
+  } catch (...) {
+    return std::current_exception();
+  }
 }
 
 }  // namespace pinion::pool

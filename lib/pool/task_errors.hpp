@@ -27,9 +27,9 @@ struct TaskName {
 /// `TaskTimeout`: it ended by its time limit, or its worker was killed for it.
 enum class TimedOut : std::uint8_t { stopped, killed };
 std::exception_ptr timeout_error(TaskName task, const TaskOptions& options, const Lane& lane,
-                                 TimedOut how);
+                                 TimedOut how) noexcept;
 
 /// `Cancelled`.
-std::exception_ptr cancelled_error(TaskName task);
+std::exception_ptr cancelled_error(TaskName task) noexcept;
 
 }  // namespace pinion::pool

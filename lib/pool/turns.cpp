@@ -60,9 +60,12 @@ void Turns::look_again() noexcept {
     if (!lane->takes_tasks() || lane->in_flight() == 0) continue;
     const bool unread = lane->worker_line().claimed.load(std::memory_order_acquire) <
                         lane->tasks.position();
-    if (unread && lane->bell.where() == ring::Bell::on_futex) {
+    if (!unread) continue;
+    if (lane->bell.where() == ring::Bell::on_futex) {
       ++state_.counters.late_wakeups;
       state_.must_ring(*lane, true);
+    } else {  // it is busy, or a sibling has written over its bell
+      lane->bell.ring_regardless();
     }
   }
 }
@@ -99,6 +102,12 @@ void Turns::leave(bool back_soon) noexcept {
   }
 }
 
+template <class Reached>
+Turns::Turn Turns::collect_as_owner(Reached&& reached, std::int64_t deadline_ns, bool back_soon) {
+  const Held held(*this, back_soon);
+  return collect_until(reached, deadline_ns);
+}
+
 template <class Announce, class Reached>
 bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
                  std::int64_t deadline_ns, bool back_soon) {
@@ -109,8 +118,7 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
   waiter.subject = subject;
   for (;;) {
     if (state_.baton.try_take(Baton::Holder::caller)) {
-      const Turn turn = collect_until(reached, deadline_ns);
-      leave(back_soon);
+      const Turn turn = collect_as_owner(reached, deadline_ns, back_soon);
       if (turn != Turn::handed_on) return turn == Turn::reached;
     }
     state_.baton.enlist(waiter);
@@ -128,8 +136,7 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
     }
     own |= state_.baton.delist(waiter);
     if (own) {
-      const Turn turn = collect_until(reached, deadline_ns);
-      leave(back_soon);
+      const Turn turn = collect_as_owner(reached, deadline_ns, back_soon);
       if (turn != Turn::handed_on) return turn == Turn::reached;
     } else if (reached()) {
       return true;
@@ -142,8 +149,7 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
 bool Turns::wait_for(LedgerEntry& entry, std::int64_t deadline_ns) {
   if (entry.done()) return true;
   return wait(
-      &entry, [&] { entry.state.fetch_or(detail::entry_waited, std::memory_order_acq_rel); },
-      [&] { return entry.done(); }, deadline_ns);
+      &entry, [&] { detail::set_waited(entry.state); }, [&] { return entry.done(); }, deadline_ns);
 }
 
 bool Turns::wait_for_fewer(std::uint64_t limit, bool or_refusing, std::int64_t deadline_ns) {
@@ -175,12 +181,12 @@ bool Turns::wait_for_drain(std::int64_t deadline_ns) {
 void Turns::poll() {
   if (!state_.guard.same_process()) return;
   if (!state_.baton.try_take(Baton::Holder::caller)) return;
+  const Held held(*this);
   state_.note_collecting();
   collector_.collect();
-  leave();
 }
 
-void Turns::take_urgently() noexcept {
+void Turns::become_owner() noexcept {
   if (state_.baton.try_take(Baton::Holder::caller)) return;
   Baton::Waiter waiter;
   waiter.urgent = true;

@@ -29,11 +29,29 @@ class Turns {
   /// Takes in what has arrived, if nobody else collects.
   void poll();
 
-  /// Takes the baton from whoever has it, soon. Until `leave`.
-  void take_urgently() noexcept;
-  void leave(bool back_soon = false) noexcept;
+  /// The baton, for as long as this lives.
+  class Held {
+   public:
+    /// It has been taken already. `back_soon`: its owner takes it again, so nobody else need be told.
+    explicit Held(Turns& turns, bool back_soon = false) noexcept
+        : turns_(turns), back_soon_(back_soon) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { turns_.leave(back_soon_); }
+
+   private:
+    Turns& turns_;
+    bool back_soon_;
+  };
+  /// Takes the baton from whoever has it, soon.
+  [[nodiscard]] Held take_urgently() noexcept {
+    become_owner();
+    return Held(*this);
+  }
 
  private:
+  void become_owner() noexcept;
+  void leave(bool back_soon) noexcept;
   bool wait_for_fewer(std::uint64_t limit, bool or_refusing, std::int64_t deadline_ns);
   enum class Turn { reached, timed_out, handed_on };
 
@@ -43,6 +61,8 @@ class Turns {
   /// As owner: until reached, out of time, or somebody else must have the baton.
   template <class Reached>
   Turn collect_until(Reached&& reached, std::int64_t deadline_ns);
+  template <class Reached>
+  Turn collect_as_owner(Reached&& reached, std::int64_t deadline_ns, bool back_soon);
   template <class Reached>
   void park(Reached&& reached, std::int64_t deadline_ns);
   bool relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept;

@@ -19,47 +19,21 @@
 // A bell decides nothing. It is a hint, and a lost one costs the sleeper's backstop.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
-#include "lib/os/eventfd.hpp"
-#include "lib/os/futex.hpp"
-#include "lib/os/membarrier.hpp"
+#include "lib/ring/edge.hpp"
 
 namespace pinion::ring {
 
-/// How the two sides of a store-then-load edge are kept in order: decided once per worker, the
-/// same at both ends.
-enum class Fencing : std::uint8_t {
-  asymmetric,  ///< membarrier at the rare side, a compiler barrier at the fast one
-  symmetric,   ///< a full fence at both
-};
-
-/// The fast side's barrier between its store and its load.
-inline void fast_barrier(Fencing fencing) noexcept {
-  if (fencing == Fencing::asymmetric) {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  } else {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
-}
-
-/// The rare side's.
-inline void rare_barrier(Fencing fencing) noexcept {
-  if (fencing == Fencing::asymmetric) {
-    os::membarrier_all();
-  } else {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
-}
-
-class Bell {
+template <class Atomics>
+class BasicBell {
  public:
+  using Word = typename Atomics::template Word<std::uint32_t>;
   enum Where : std::uint32_t { awake = 0, on_futex = 1, in_loop = 2, full = 3 };
 
-  Bell() noexcept = default;
+  BasicBell() noexcept = default;
   /// `word` lies in the bell page; `eventfd` wakes a sleeper that is in its loop (-1: it never is).
-  Bell(std::atomic<std::uint32_t>* word, int eventfd, Fencing fencing) noexcept
+  BasicBell(Word* word, int eventfd, Fencing fencing) noexcept
       : word_(word), eventfd_(eventfd), fencing_(fencing) {}
 
   static constexpr Where where(std::uint32_t word) noexcept {
@@ -69,42 +43,45 @@ class Bell {
   /// Waker: after its slot is stored. True if it made the system call. `urgent` also wakes a
   /// sleeper that is full and could take no task.
   bool ring(bool urgent = false) noexcept {
-#ifdef __SANITIZE_THREAD__
-    std::uint32_t word = word_->fetch_add(0, std::memory_order_seq_cst);
-#else
-    fast_barrier(fencing_);  // EDGE bell
-    std::uint32_t word = word_->load(std::memory_order_relaxed);
-#endif
+    fast_barrier<Atomics>(fencing_);  // EDGE bell
+    std::uint32_t word = load_behind<Atomics>(*word_, std::memory_order_relaxed);
     if (where(word) == awake) return false;
     if (where(word) == full && !urgent) return false;
-    if (!word_->compare_exchange_strong(word, next(word, awake), std::memory_order_seq_cst)) {
-      return false;  // it left by itself, or another has woken it
+    if constexpr (Atomics::mutant != Mutant::silent_bell) {
+      if (!word_->compare_exchange_strong(word, next(word, awake), std::memory_order_seq_cst)) {
+        return false;  // it left by itself, or another has woken it
+      }
     }
     if (where(word) != on_futex) {
-      os::ring_eventfd(eventfd_);
+      Atomics::ring_eventfd(eventfd_);
     } else {
-      os::futex_wake(*word_, 1);
+      Atomics::futex_wake(*word_, 1);
     }
     return true;
+  }
+
+  /// Wakes the sleeper whatever the word says: workers can write each other's words, and one that
+  /// sleeps under a word that says `awake` would never be rung.
+  void ring_regardless() noexcept {
+    Atomics::futex_wake(*word_, 1);
+    Atomics::ring_eventfd(eventfd_);
   }
 
   /// Sleeper: says where it is going to sleep. It looks at its rings once more after this, and
   /// then sleeps or leaves. Returns the word to sleep on.
   std::uint32_t park(Where place) noexcept {
     const std::uint32_t parked = next(word_->load(std::memory_order_relaxed), place);
-#ifdef __SANITIZE_THREAD__
-    word_->exchange(parked, std::memory_order_seq_cst);
-#else
-    word_->store(parked, std::memory_order_release);
-    rare_barrier(fencing_);  // EDGE bell
-#endif
+    store_before<Atomics>(*word_, parked);
+    if constexpr (Atomics::mutant != Mutant::no_parking_barrier) {
+      rare_barrier<Atomics>(fencing_);  // EDGE bell
+    }
     return parked;
   }
 
   /// Sleeper: sleeps on the futex until rung or until the deadline.
   void sleep(std::uint32_t parked, std::int64_t deadline_ns) const noexcept {
     if (word_->load(std::memory_order_acquire) == parked) {
-      os::futex_wait(*word_, parked, deadline_ns);
+      Atomics::futex_wait(*word_, parked, deadline_ns);
     }
   }
 
@@ -127,9 +104,11 @@ class Bell {
     return ((word & ~where_mask) + where_mask + 1) | place;
   }
 
-  std::atomic<std::uint32_t>* word_ = nullptr;
+  Word* word_ = nullptr;
   int eventfd_ = -1;
   Fencing fencing_ = Fencing::symmetric;
 };
+
+using Bell = BasicBell<MachineAtomics>;
 
 }  // namespace pinion::ring

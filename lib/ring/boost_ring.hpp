@@ -65,6 +65,7 @@ class BoostRing {
       ++position_;
       return true;
     }
+    void fetch_again(Message&) const noexcept {}  // a taken message is not in the queue any more
 
    private:
     Queue* queue_ = nullptr;

@@ -20,43 +20,57 @@
 // `claimed` a task will never start; below, it counts as started until the worker answers.
 // EDGE progress: likewise `progress` and `limit` for the items of a chunk.
 // Both are store-then-load edges: the manager issues one membarrier a batch, the worker has a
-// compiler barrier (lib/ring/bell.hpp, Fencing).
+// compiler barrier (lib/ring/edge.hpp).
 #pragma once
 
 #include "lib/ring/bell.hpp"
+#include "lib/ring/edge.hpp"
 #include "lib/ring/slot.hpp"
 
 namespace pinion::ring {
 
 /// What the manager says of one flight. Written by the manager only.
-struct alignas(32) Verdict {
-  std::atomic<std::uint64_t> revoked;
-  std::atomic<std::uint64_t> limit;
-  std::atomic<std::uint64_t> stop;
-  std::atomic<std::uint64_t> timeout_ns;
+template <class Atomics>
+struct alignas(32) BasicVerdict {
+  using Word = typename Atomics::template Word<std::uint64_t>;
+
+  Word revoked;
+  Word limit;
+  Word stop;
+  Word timeout_ns;
 };
+using Verdict = BasicVerdict<MachineAtomics>;
 static_assert(sizeof(Verdict) == 32 && std::atomic<std::uint64_t>::is_always_lock_free);
 
 /// Written by the manager only.
-struct alignas(writer_bytes) ManagerLine {
+template <class Atomics>
+struct alignas(writer_bytes) BasicManagerLine {
+  using Word = typename Atomics::template Word<std::uint64_t>;
+
   // Read by the worker before each task, seldom written:
-  std::atomic<std::uint64_t> revoked_end;   // positions below it may be revoked
-  std::atomic<std::int32_t> collector_cpu;  // where results are collected now; -1 unknown
+  Word revoked_end;  // positions below it may be revoked
+  // Where results are collected now; -1: not known.
+  typename Atomics::template Word<std::int32_t> collector_cpu;
   // Written at each drain, read by the worker when it is short of result space:
-  alignas(writer_bytes) std::atomic<std::uint64_t> drained;  // result positions that were taken
-  std::atomic<std::uint64_t> granted;  // bytes of the worker's segment that are committed
+  alignas(writer_bytes) Word drained;  // result positions that were taken
+  Word granted;                        // bytes of the worker's segment that are committed
 };
+using ManagerLine = BasicManagerLine<MachineAtomics>;
 static_assert(sizeof(ManagerLine) == 2 * writer_bytes,
               "what is written often lies apart from what is read often");
 
 /// Written by the worker only.
-struct alignas(writer_bytes) WorkerLine {
-  std::atomic<std::uint64_t> claimed;   // position + 1 of the newest task taken up
-  std::atomic<std::uint64_t> read;      // task positions below it have left the ring
-  std::atomic<std::uint64_t> chunk;     // position + 1 of the plain chunk that runs; 0: none
-  std::atomic<std::uint64_t> progress;  // of that chunk: items done << 32 | items started
-  std::atomic<std::uint64_t> block;     // of that chunk: offset of its result block
+template <class Atomics>
+struct alignas(writer_bytes) BasicWorkerLine {
+  using Word = typename Atomics::template Word<std::uint64_t>;
+
+  Word claimed;   // position + 1 of the newest task taken up
+  Word read;      // task positions below it have left the ring
+  Word chunk;     // position + 1 of the plain chunk that runs; 0: none
+  Word progress;  // of that chunk: items done << 32 | items started
+  Word block;     // of that chunk: offset of its result block
 };
+using WorkerLine = BasicWorkerLine<MachineAtomics>;
 static_assert(sizeof(WorkerLine) == writer_bytes);
 
 constexpr std::uint64_t pack_limit(std::uint64_t position, std::uint32_t first) noexcept {
@@ -82,21 +96,26 @@ constexpr std::uint32_t items_started(std::uint64_t progress) noexcept {
 }
 
 /// Worker: takes up the task at `position`. False: it was taken back and must not run.
-inline bool claim(WorkerLine& mine, const ManagerLine& theirs, const Verdict& verdict,
-                  std::uint64_t position, Fencing fencing) noexcept {
-#ifdef __SANITIZE_THREAD__
-  mine.claimed.exchange(position + 1, std::memory_order_seq_cst);
-  const auto end =
-      const_cast<std::atomic<std::uint64_t>&>(theirs.revoked_end).fetch_add(0);
-#else
-  mine.claimed.store(position + 1, std::memory_order_release);
-  fast_barrier(fencing);  // EDGE claim
-  const auto end = theirs.revoked_end.load(std::memory_order_acquire);
-#endif
-  static_cast<void>(fencing);
+template <class Atomics>
+inline bool claim(BasicWorkerLine<Atomics>& mine, const BasicManagerLine<Atomics>& theirs,
+                  const BasicVerdict<Atomics>& verdict, std::uint64_t position,
+                  Fencing fencing) noexcept {
+  if constexpr (Atomics::mutant != Mutant::claim_after_run) {
+    store_before<Atomics>(mine.claimed, position + 1);
+  }
+  fast_barrier<Atomics>(fencing);  // EDGE claim
+  const std::uint64_t end = load_behind<Atomics>(theirs.revoked_end, std::memory_order_acquire);
   if (position >= end) [[likely]] return true;
   if (end == ~std::uint64_t{0}) return false;  // abandoned: nothing more may start here
   return verdict.revoked.load(std::memory_order_relaxed) != position + 1;
+}
+
+/// For code with the fault `claim_after_run`: called when the task has been run.
+template <class Atomics>
+inline void claim_after_run(BasicWorkerLine<Atomics>& mine, std::uint64_t position) noexcept {
+  if constexpr (Atomics::mutant == Mutant::claim_after_run) {
+    store_before<Atomics>(mine.claimed, position + 1);
+  }
 }
 
 }  // namespace pinion::ring

@@ -12,8 +12,14 @@
 
 namespace pinion::ring {
 
-template <class Message>
+template <class Message, class Atomics = MachineAtomics>
 class SequenceRing {
+  using Slot = ring::Slot<Message, Atomics>;
+  static constexpr Mutant mutant = Atomics::mutant;
+  static constexpr std::uint64_t begin_at(std::uint64_t position) noexcept {
+    return mutant == Mutant::positions_restarted ? 0 : position;
+  }
+
  public:
   static constexpr const char* name = "sequence";
   /// Both ends may write the memory: true only for rings with shared indices.
@@ -21,7 +27,7 @@ class SequenceRing {
 
   /// Bytes of shared memory, zeroed before use. `capacity` is a power of two.
   static constexpr std::size_t bytes(std::size_t capacity) noexcept {
-    return capacity * sizeof(Slot<Message>);
+    return capacity * sizeof(Slot);
   }
 
   /// The end that can only push. One thread at a time.
@@ -29,22 +35,29 @@ class SequenceRing {
    public:
     Producer() noexcept = default;
     Producer(std::byte* memory, std::size_t capacity, std::uint64_t position) noexcept
-        : slots_(reinterpret_cast<Slot<Message>*>(memory)),
+        : slots_(reinterpret_cast<Slot*>(memory)),
           mask_(capacity - 1),
-          position_(position) {}
+          position_(begin_at(position)) {}
 
     [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
 
     /// Wait-free. The caller holds a credit, and rings the bell afterwards.
     void push(const Message& message) noexcept {
-      Slot<Message>& slot = slots_[position_ & mask_];
-      slot.message = message;
+      Slot& slot = slots_[position_ & mask_];
+      if constexpr (mutant == Mutant::early_publish) {
+        slot.sequence.store(position_ + 1, std::memory_order_release);
+      }
+      Atomics::put(slot.message, message);
       ++position_;
-      slot.sequence.store(position_, std::memory_order_release);  // EDGE message
+      if constexpr (mutant != Mutant::early_publish) {
+        constexpr auto order = mutant == Mutant::relaxed_publish ? std::memory_order_relaxed
+                                                                 : std::memory_order_release;
+        slot.sequence.store(position_, order);  // EDGE message
+      }
     }
 
    private:
-    Slot<Message>* slots_ = nullptr;
+    Slot* slots_ = nullptr;
     std::uint64_t mask_ = 0;
     std::uint64_t position_ = 0;
   };
@@ -54,9 +67,9 @@ class SequenceRing {
    public:
     Consumer() noexcept = default;
     Consumer(const std::byte* memory, std::size_t capacity, std::uint64_t position) noexcept
-        : slots_(reinterpret_cast<const Slot<Message>*>(memory)),
+        : slots_(reinterpret_cast<const Slot*>(memory)),
           mask_(capacity - 1),
-          position_(position) {}
+          position_(begin_at(position)) {}
 
     [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
 
@@ -68,13 +81,20 @@ class SequenceRing {
     /// Wait-free. False where nothing is there.
     bool take(Message& message) noexcept {
       if (!ready()) return false;
-      copy_once(message, slots_[position_ & mask_].message);
+      Atomics::get(message, slots_[position_ & mask_].message);
       ++position_;
       return true;
     }
 
+    /// For code with the fault `double_fetch`: the last message that was taken, from its slot.
+    void fetch_again(Message& message) const noexcept {
+      if constexpr (mutant == Mutant::double_fetch) {
+        Atomics::get(message, slots_[(position_ - 1) & mask_].message);
+      }
+    }
+
    private:
-    const Slot<Message>* slots_ = nullptr;
+    const Slot* slots_ = nullptr;
     std::uint64_t mask_ = 0;
     std::uint64_t position_ = 0;
   };

@@ -14,11 +14,11 @@
 // here can steer an address.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
+
+#include "lib/ring/atomics.hpp"
 
 namespace pinion::ring {
 
@@ -27,27 +27,14 @@ inline constexpr std::size_t line_bytes = 64;
 inline constexpr std::size_t writer_bytes = 128;
 inline constexpr std::size_t message_bytes = line_bytes - sizeof(std::uint64_t);
 
-template <class Message>
+template <class Message, class Atomics = MachineAtomics>
 struct alignas(line_bytes) Slot {
-  std::atomic<std::uint64_t> sequence;
-  Message message;
+  typename Atomics::template Word<std::uint64_t> sequence;
+  typename Atomics::template Stored<Message> message;
 
   static_assert(std::is_trivially_copyable_v<Message>, "it is copied by words between processes");
-  static_assert(sizeof(Message) == message_bytes, "a slot is one cache line");
+  static_assert(!std::is_same_v<Atomics, MachineAtomics> || sizeof(Message) == message_bytes,
+                "a slot is one cache line");
 };
-
-/// Copies a message that the other side may be writing: every word is read exactly once, so what
-/// was checked is what is used.
-template <class Message>
-inline void copy_once(Message& to, const Message& from) noexcept {
-  static_assert(sizeof(Message) % sizeof(std::uint64_t) == 0);
-  constexpr std::size_t words = sizeof(Message) / sizeof(std::uint64_t);
-  std::uint64_t local[words];
-  const auto* source = reinterpret_cast<const std::uint64_t*>(&from);
-  for (std::size_t i = 0; i < words; ++i) {
-    local[i] = __atomic_load_n(source + i, __ATOMIC_RELAXED);
-  }
-  std::memcpy(&to, local, sizeof to);
-}
 
 }  // namespace pinion::ring

@@ -23,9 +23,10 @@ Space::Space(std::uint64_t begin, std::uint64_t end) : begin_(begin), end_(begin
 void Space::extend(std::uint64_t end) {
   PINION_ENSURE(end >= end_);
   if (end == end_) return;
+  reserve_nodes();
   const std::uint64_t from = end_;
   end_ = end;
-  give_extent(from, end - from);
+  join_free(from, end - from);
 }
 
 std::size_t Space::class_of(std::uint64_t bytes) noexcept {
@@ -65,7 +66,7 @@ std::optional<std::uint64_t> Space::take(std::uint64_t bytes) {
   return page->begin + number * size;
 }
 
-void Space::give(std::uint64_t offset, std::uint64_t bytes) {
+void Space::give(std::uint64_t offset, std::uint64_t bytes) noexcept {
   if (bytes > small_max) {
     const std::uint64_t size = round_up(bytes, extent_align);
     used_ -= size;
@@ -90,67 +91,106 @@ void Space::give(std::uint64_t offset, std::uint64_t bytes) {
 Space::Page* Space::page_for(std::size_t size_class) {
   auto& open = open_[size_class];
   if (!open.empty()) return open.back();
-  const auto begin = take_extent(page_bytes, page_bytes);
-  if (!begin) return nullptr;
   auto page = std::make_unique<Page>();
-  page->begin = *begin;
   page->size_class = static_cast<std::uint32_t>(size_class);
   page->listed = true;
   page->free.reserve(page_bytes / class_bytes[size_class]);
+  const std::size_t pages_max = end_ / page_bytes + 1;
+  if (pages_.size() < pages_max) pages_.resize(pages_max);
+  open.reserve(pages_made_[size_class] + 1);  // listing a page again needs no memory
+  const auto begin = take_extent(page_bytes, page_bytes);
+  if (!begin) return nullptr;
+  ++pages_made_[size_class];
+  page->begin = *begin;
   const std::size_t number = *begin / page_bytes;
-  if (pages_.size() <= number) pages_.resize(number + 1);
   pages_[number] = std::move(page);
   open.push_back(pages_[number].get());
   return open.back();
 }
 
-void Space::release_page(Page& page) {
+void Space::release_page(Page& page) noexcept {
   auto& open = open_[page.size_class];
   open.erase(std::find(open.begin(), open.end(), &page));
+  --pages_made_[page.size_class];
   const std::uint64_t begin = page.begin;
   pages_[begin / page_bytes].reset();
   give_extent(begin, page_bytes);
 }
 
+/// Taking an extent may leave two free ones where there was one.
+void Space::reserve_nodes() {
+  const std::size_t wanted = extents_taken_ + 3;
+  const std::size_t all = std::max(wanted, spare_by_offset_.size()) + by_offset_.size();
+  spare_by_offset_.reserve(all);
+  spare_by_size_.reserve(all);
+  while (spare_by_offset_.size() < wanted) {
+    ByOffset one{{0, 0}};
+    spare_by_offset_.push_back(one.extract(one.begin()));
+  }
+  while (spare_by_size_.size() < wanted) {
+    BySize one{{0, 0}};
+    spare_by_size_.push_back(one.extract(one.begin()));
+  }
+}
+
+void Space::add_free(std::uint64_t offset, std::uint64_t bytes) noexcept {
+  auto& by_offset = spare_by_offset_.back();
+  by_offset.key() = offset;
+  by_offset.mapped() = bytes;
+  by_offset_.insert(std::move(by_offset));
+  spare_by_offset_.pop_back();
+  auto& by_size = spare_by_size_.back();
+  by_size.value() = {bytes, offset};
+  by_size_.insert(std::move(by_size));
+  spare_by_size_.pop_back();
+}
+
+void Space::remove_free(std::uint64_t offset, std::uint64_t bytes) noexcept {
+  spare_by_offset_.push_back(by_offset_.extract(offset));
+  spare_by_size_.push_back(by_size_.extract({bytes, offset}));
+}
+
 std::optional<std::uint64_t> Space::take_extent(std::uint64_t bytes, std::uint64_t align) {
+  reserve_nodes();
   for (auto it = by_size_.lower_bound({bytes, 0}); it != by_size_.end(); ++it) {
     const auto [size, offset] = *it;
     const std::uint64_t at = round_up(offset, align);
     if (at - offset > size - bytes) continue;
-    by_size_.erase(it);
-    by_offset_.erase(offset);
-    const auto keep = [&](std::uint64_t from, std::uint64_t n) {
-      if (n == 0) return;
-      by_offset_.emplace(from, n);
-      by_size_.emplace(n, from);
-    };
-    keep(offset, at - offset);
-    keep(at + bytes, offset + size - (at + bytes));
+    remove_free(offset, size);
+    if (at != offset) add_free(offset, at - offset);
+    const std::uint64_t rest = offset + size - (at + bytes);
+    if (rest != 0) add_free(at + bytes, rest);
+    ++extents_taken_;
     return at;
   }
   return std::nullopt;
 }
 
-void Space::give_extent(std::uint64_t offset, std::uint64_t bytes) {
-  auto after = by_offset_.lower_bound(offset);
+void Space::give_extent(std::uint64_t offset, std::uint64_t bytes) noexcept {
+  --extents_taken_;
+  join_free(offset, bytes);
+}
+
+/// Adds free memory, joined with what lies beside it.
+void Space::join_free(std::uint64_t offset, std::uint64_t bytes) noexcept {
+  const auto after = by_offset_.lower_bound(offset);
   PINION_ENSURE(after == by_offset_.end() || offset + bytes <= after->first);
+  const bool joins_before = after != by_offset_.begin() &&
+                            std::prev(after)->first + std::prev(after)->second == offset;
+  PINION_ENSURE(after == by_offset_.begin() ||
+                std::prev(after)->first + std::prev(after)->second <= offset);
+  const auto before = joins_before ? *std::prev(after) : std::pair<const std::uint64_t, std::uint64_t>();
   if (after != by_offset_.end() && after->first == offset + bytes) {
-    bytes += after->second;
-    by_size_.erase({after->second, after->first});
-    after = by_offset_.erase(after);
+    const std::uint64_t more = after->second;
+    remove_free(after->first, more);
+    bytes += more;
   }
-  if (after != by_offset_.begin()) {
-    const auto before = std::prev(after);
-    PINION_ENSURE(before->first + before->second <= offset);
-    if (before->first + before->second == offset) {
-      offset = before->first;
-      bytes += before->second;
-      by_size_.erase({before->second, before->first});
-      by_offset_.erase(before);
-    }
+  if (joins_before) {
+    remove_free(before.first, before.second);
+    offset = before.first;
+    bytes += before.second;
   }
-  by_offset_.emplace(offset, bytes);
-  by_size_.emplace(bytes, offset);
+  add_free(offset, bytes);
 }
 
 }  // namespace pinion::shm

@@ -32,8 +32,10 @@ class Space {
   /// O(1) for small blocks, O(log n) else; small ones allocate no memory once warm.
   std::optional<std::uint64_t> take(std::uint64_t bytes);
 
-  /// Gives back what `take(bytes)` returned.
-  void give(std::uint64_t offset, std::uint64_t bytes);
+  /// Throws `std::bad_alloc`; then nothing has changed.
+  ///
+  /// Gives back what `take(bytes)` returned. Allocates nothing.
+  void give(std::uint64_t offset, std::uint64_t bytes) noexcept;
 
   /// Bytes handed out, as rounded.
   [[nodiscard]] std::uint64_t used() const noexcept { return used_; }
@@ -56,16 +58,27 @@ class Space {
 
   static std::size_t class_of(std::uint64_t bytes) noexcept;
   Page* page_for(std::size_t size_class);
-  void release_page(Page& page);
+  void release_page(Page& page) noexcept;
   std::optional<std::uint64_t> take_extent(std::uint64_t bytes, std::uint64_t align);
-  void give_extent(std::uint64_t offset, std::uint64_t bytes);
+  void give_extent(std::uint64_t offset, std::uint64_t bytes) noexcept;
+  void join_free(std::uint64_t offset, std::uint64_t bytes) noexcept;
+  void reserve_nodes();
+  void add_free(std::uint64_t offset, std::uint64_t bytes) noexcept;
+  void remove_free(std::uint64_t offset, std::uint64_t bytes) noexcept;
 
   std::uint64_t begin_;
   std::uint64_t end_;
   std::uint64_t used_ = 0;
-  std::map<std::uint64_t, std::uint64_t> by_offset_;             // free extents: offset -> bytes
-  std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;    // bytes, offset
+  using ByOffset = std::map<std::uint64_t, std::uint64_t>;
+  using BySize = std::set<std::pair<std::uint64_t, std::uint64_t>>;
+  ByOffset by_offset_;  // free extents: offset -> bytes
+  BySize by_size_;      // bytes, offset
+  // As many as extents are taken, and two: giving back needs no memory.
+  std::vector<ByOffset::node_type> spare_by_offset_;
+  std::vector<BySize::node_type> spare_by_size_;
+  std::size_t extents_taken_ = 0;
   std::vector<std::unique_ptr<Page>> pages_;                     // by page number
+  std::array<std::size_t, classes> pages_made_{};
   std::array<std::vector<Page*>, classes> open_;                 // pages that have free blocks
 };
 

@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/fd_passing.hpp"
@@ -65,12 +68,32 @@ void end_unwanted(int pidfd) noexcept {
   ::_exit(worker_main(birth, fds));
 }
 
+/// As above, where there is no descriptor for it. Nobody else reaps it, so the number is its own.
+void end_process(pid_t pid) noexcept {
+  ::kill(pid, SIGKILL);
+  for (int ms = 0; ms < 10'000; ++ms) {
+    const pid_t reaped = ::waitpid(pid, nullptr, WNOHANG);
+    if (reaped != 0 && !(reaped < 0 && errno == EINTR)) return;
+    ::poll(nullptr, 0, 1);
+  }
+}
+
+/// A worker of which the manager never hears would be lost, so a shortage of memory is waited for.
 void answer(int socket, std::uint64_t order, pid_t pid, int error, int pidfd) {
   const Answer a{order, pid, error};
   std::array<std::byte, sizeof a> bytes;
   std::memcpy(bytes.data(), &a, sizeof a);
-  os::send_message(socket, bytes,
-                   pidfd >= 0 ? std::span<const int>(&pidfd, 1) : std::span<const int>());
+  for (int pause_ms = 1;; pause_ms *= 2) {
+    try {
+      os::send_message(socket, bytes,
+                       pidfd >= 0 ? std::span<const int>(&pidfd, 1) : std::span<const int>());
+      return;
+    } catch (const std::system_error& e) {
+      const int code = e.code().value();
+      if ((code != ENOBUFS && code != ENOMEM && code != EAGAIN) || pause_ms > 64) throw;
+    }
+    ::poll(nullptr, 0, pause_ms);
+  }
 }
 
 [[noreturn]] void be_nursery(WorkerMain worker_main, int socket, pid_t manager) {
@@ -83,8 +106,12 @@ void answer(int socket, std::uint64_t order, pid_t pid, int error, int pidfd) {
   std::array<std::byte, sizeof birth> bytes;
   for (;;) {
     os::Received order = os::receive_message(socket, bytes, os::never_ns);
-    if (order.bytes != sizeof birth || order.fds.size() != birth_fds) ::_exit(0);
+    if (order.bytes != sizeof birth) ::_exit(0);
     std::memcpy(&birth, bytes.data(), sizeof birth);
+    if (order.fds.size() != birth_fds) {  // there was no room for them here
+      answer(socket, birth.order, -1, EMFILE, -1);
+      continue;
+    }
     BirthFds fds{};
     for (unsigned i = 0; i < birth_fds; ++i) fds.fd[i] = order.fds[i].get();
     int pidfd = -1;
@@ -113,6 +140,17 @@ Nursery::Nursery(WorkerMain worker_main) {
   socket_ = std::move(ours);
 }
 
+void Nursery::reap_lost() noexcept {
+  // The service thread makes no children but through us: what it still has was made, and its
+  // birth was not answered.
+  const std::string path =
+      "/proc/self/task/" + std::to_string(::syscall(SYS_gettid)) + "/children";
+  std::ifstream children(path);
+  std::vector<pid_t> lost;
+  for (pid_t pid = 0; children >> pid;) lost.push_back(pid);
+  for (const pid_t pid : lost) end_process(pid);
+}
+
 void Nursery::end() noexcept {
   if (pid_ == 0) return;
   // Our child, and not reaped unless the host took it: then it has ended, and the socket says so.
@@ -137,10 +175,18 @@ Newborn Nursery::make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns
     Answer a{};
     std::memcpy(&a, reply.data(), sizeof a);
     if (a.order != birth.order) {  // to an order that was given up: nobody waits for that worker
-      if (!received.fds.empty()) end_unwanted(received.fds[0].get());
+      if (!received.fds.empty()) {
+        end_unwanted(received.fds[0].get());
+      } else if (a.pid > 0) {
+        end_process(a.pid);
+      }
       continue;
     }
-    if (a.pid < 0 || received.fds.empty()) os::throw_errno(a.error, "starting a worker");
+    if (a.pid < 0) os::throw_errno(a.error, "starting a worker");
+    if (received.fds.empty()) {  // there was no room for it here; not reaped, so the number is its
+      end_process(a.pid);
+      os::throw_errno(EMFILE, "starting a worker: its pidfd could not be received");
+    }
     return {a.pid, os::move_high(std::move(received.fds[0]))};
   }
 }

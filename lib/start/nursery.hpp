@@ -37,6 +37,9 @@ class Nursery {
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   /// Ends it now, if it has not ended, and reaps it. Workers go on.
   void end() noexcept;
+  /// Ends and reaps workers whose birth was never told, because the nursery died or an answer was
+  /// not received. Called by: the service thread, when all other workers are gone.
+  static void reap_lost() noexcept;
 
  private:
   pid_t pid_ = 0;

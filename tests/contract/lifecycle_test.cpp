@@ -250,3 +250,15 @@ TEST_CASE("a submit that waits for room learns of close and terminate") {
     pool.terminate();
   }
 }
+
+TEST_CASE("a pool with many tasks that wait is terminated in time that grows with them, no faster") {
+  pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+  auto slow = pool.apply_async([] { std::this_thread::sleep_for(60s); });
+  std::vector<pinion::AsyncResult<int>> waiting;
+  for (int i = 0; i < 300'000; ++i) waiting.push_back(pool.apply_async([](int x) { return x; }, i));
+  const auto begin = Clock::now();
+  pool.terminate();
+  CHECK(pool.join(30s));
+  CHECK(Clock::now() - begin < 10s);  // by moving what is behind each it took minutes
+  CHECK_THROWS_AS(waiting.back().get(), pinion::PoolTerminated);
+}

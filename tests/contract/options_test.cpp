@@ -250,3 +250,11 @@ TEST_CASE("no more coroutines than allowed are under way at once") {
     CHECK(highest == static_cast<int>(allowed));
   }
 }
+
+TEST_CASE("a PINION_IO that says nothing known is refused by name") {
+  ::setenv("PINION_IO", "kqueue", 1);
+  const std::string text = error_of([] { pinion::Pool pool(1); });
+  ::unsetenv("PINION_IO");
+  CHECK(text.find("PINION_IO is \"kqueue\"") != std::string::npos);
+  CHECK_NOTHROW(pinion::Pool(pinion::PoolOptions{.processes = 1}));
+}

@@ -57,12 +57,9 @@ class Workerless {
   /// As the service thread does it: by taking the baton from whoever waits with it.
   template <class Settle>
   void settle(Settle end_it) {
-    turns.take_urgently();
-    {
-      const pool::Locked lock(state);
-      end_it();
-    }
-    turns.leave();
+    const pool::Turns::Held held = turns.take_urgently();
+    const pool::Locked lock(state);
+    end_it();
   }
   void settle_value(LedgerEntry& entry, std::uint64_t value) {
     std::array<std::byte, sizeof value> bytes;

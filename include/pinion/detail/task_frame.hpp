@@ -17,13 +17,24 @@ namespace pinion::detail {
 
 inline constexpr std::size_t inline_bytes_max = 32;
 
+/// What the cursor is written upon. Tests put a model of memory in its place.
+struct CursorAtomics {
+  template <class T>
+  using Word = std::atomic<T>;
+  static void compiler_barrier() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+  static void full_fence() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
+};
+
 /// The items of a plain chunk, as the manager can see them after a death.
 ///
 /// EDGE progress: the worker stores `progress`, then loads `limit`; the manager stores `limit`,
 /// then loads `progress`.
-struct ChunkCursor {
-  std::atomic<std::uint64_t>* progress = nullptr;     // items done << 32 | items started
-  const std::atomic<std::uint64_t>* limit = nullptr;  // tag << 32 | first item not to start; or 0
+template <class Atomics>
+struct BasicChunkCursor {
+  using Word = typename Atomics::template Word<std::uint64_t>;
+
+  Word* progress = nullptr;     // items done << 32 | items started
+  const Word* limit = nullptr;  // tag << 32 | first item not to start; or 0
   std::uint32_t tag = 0;
   std::uint32_t strip = 1;  // items that share one store
   bool asymmetric = false;  // the manager issues a membarrier between its store and its load
@@ -34,9 +45,9 @@ struct ChunkCursor {
     progress->store(static_cast<std::uint64_t>(done) << 32 | (done + n),
                     std::memory_order_release);
     if (asymmetric) {
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // EDGE progress
+      Atomics::compiler_barrier();  // EDGE progress
     } else {
-      std::atomic_thread_fence(std::memory_order_seq_cst);
+      Atomics::full_fence();
     }
     const std::uint64_t word = limit->load(std::memory_order_acquire);
     if (word == 0 || static_cast<std::uint32_t>(word >> 32) != tag) [[likely]]
@@ -46,6 +57,7 @@ struct ChunkCursor {
     return end - done < n ? end - done : n;
   }
 };
+using ChunkCursor = BasicChunkCursor<CursorAtomics>;
 
 /// Where a coroutine item leaves its outcome. Implemented by the worker.
 class CoroutineItem {

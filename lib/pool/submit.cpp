@@ -1,0 +1,206 @@
+// How a task or a map is accepted.
+
+#include <pinion/errors.hpp>
+
+#include <utility>
+
+#include "lib/pool/core.hpp"
+#include "lib/pool/side.hpp"
+
+namespace pinion::pool {
+
+void Core::require_open() const {
+  if (state_.accepting()) return;
+  if (state_.phase == State::Phase::failed) {
+    throw PoolClosed("the pool has failed and takes no new tasks: " + state_.failure);
+  }
+  throw PoolClosed();
+}
+
+/// With the lock held.
+bool Core::is_full() const noexcept {
+  return state_.pending.load(std::memory_order_relaxed) >= state_.options.max_pending &&
+         state_.accepting();
+}
+
+/// Takes the lock when there is room, or nothing is accepted any more.
+void Core::lock_with_room(std::optional<Locked>& lock) {
+  for (;;) {
+    lock.emplace(state_);
+    if (!is_full()) [[likely]]
+      return;
+    lock.reset();
+    turns_.wait_for_room(os::never_ns);
+  }
+}
+
+LedgerEntry* Core::submit(const detail::Submission& s) {
+  if (!state_.guard.same_process()) [[unlikely]]
+    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+  const std::uint64_t token = state_.modules.token_of(s.thunk).packed();
+  std::uint8_t flags = 0;
+  if (s.coroutine) flags |= ring::task_is_coroutine;
+  if (s.options != nullptr && s.options->timeout.limited()) flags |= ring::task_is_timed;
+  if (s.call != nullptr) return submit_large(s, token, flags);
+  LedgerEntry* entry = nullptr;
+  {
+    std::optional<Locked> lock;
+    lock_with_room(lock);
+    entry = &open_entry(s.options);
+    dispatcher_.submit(*entry, token, flags, std::span(s.inline_arguments, s.inline_bytes));
+  }
+  look_after();
+  return entry;
+}
+
+namespace {
+
+/// Room for arguments in the arena, until they are submitted.
+class Reservation {
+ public:
+  Reservation(State& state, Dispatcher& dispatcher, std::uint64_t bytes)
+      : state_(state), dispatcher_(dispatcher), bytes_(bytes) {}
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  ~Reservation() {
+    if (!held_) return;
+    const Locked lock(state_);
+    give_back();
+  }
+
+  /// With the lock held:
+  void take() {
+    const auto offset = dispatcher_.reserve(bytes_);
+    held_ = offset.has_value();
+    offset_ = offset.value_or(0);
+  }
+  void give_back() noexcept {
+    if (std::exchange(held_, false)) dispatcher_.unreserve(offset_, bytes_);
+  }
+  [[nodiscard]] ring::BlockRef submitted() noexcept {
+    held_ = false;
+    return {offset_, bytes_};
+  }
+
+  explicit operator bool() const noexcept { return held_; }
+  [[nodiscard]] std::byte* memory() const noexcept { return state_.arena.at(offset_); }
+
+ private:
+  State& state_;
+  Dispatcher& dispatcher_;
+  std::uint64_t bytes_;
+  std::uint64_t offset_ = 0;
+  bool held_ = false;
+};
+
+}  // namespace
+
+/// Arguments beyond a slot's size are written without the lock: that may be the user's code.
+LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token,
+                                std::uint8_t flags) {
+  const std::uint64_t bytes = s.call->bytes;
+  Reservation reserved(state_, dispatcher_, bytes);
+  {
+    const Locked lock(state_);
+    require_open();
+    reserved.take();
+  }
+  std::vector<std::byte> kept(reserved ? 0 : bytes);
+  std::byte* const at = reserved ? reserved.memory() : kept.data();
+  std::exception_ptr error;
+  try {
+    detail::Writer writer(at, at + bytes, &code_);
+    s.call->write(writer);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  LedgerEntry* entry = nullptr;
+  {
+    std::optional<Locked> lock(std::in_place, state_);
+    while (is_full()) {
+      if (reserved && !error) {  // nobody waits for room while holding what others need
+        kept.assign(at, at + bytes);
+        reserved.give_back();
+      }
+      lock.reset();
+      turns_.wait_for_room(os::never_ns);
+      lock.emplace(state_);
+    }
+    if (error || !state_.accepting()) reserved.give_back();
+    entry = &open_entry(s.options, !reserved);
+    if (error) {
+      settler_.local_error(*entry, error);
+    } else if (reserved) {
+      dispatcher_.submit(*entry, token, flags, reserved.submitted());
+    } else {
+      dispatcher_.submit(*entry, token, flags, std::move(kept));
+    }
+  }
+  look_after();
+  return entry;
+}
+
+/// With the lock held. What needs memory comes first: an entry that is counted will end.
+LedgerEntry& Core::open_entry(const TaskOptions* options, bool with_side) {
+  require_open();
+  state_.backlog.reserve_one();
+  LedgerEntry& entry = ledger_->take();
+  const bool timed = options != nullptr && options->timeout.limited();
+  if (timed || with_side) [[unlikely]] {
+    try {
+      Settler::side_of(entry);
+    } catch (...) {
+      Ledger::give(entry);
+      throw;
+    }
+    if (timed) entry.side->options = *options;
+  }
+  entry.number = static_cast<std::uint32_t>(++state_.counters.accepted);
+  state_.pending.store(state_.pending.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
+  return entry;
+}
+
+/// Work that waits needs somebody who collects.
+void Core::look_after() noexcept {
+  if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) [[unlikely]] {
+    state_.tell_service_once();
+  }
+}
+
+LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOptions* options) {
+  if (!state_.guard.same_process()) {
+    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+  }
+  auto map = std::make_unique<MapState>();
+  map->code = state_.modules.token_of(job->thunk).packed();
+  map->job = job.get();
+  if (options != nullptr) {
+    map->options = *options;
+    map->timed = options->timeout.limited();
+  }
+  LedgerEntry* entry = nullptr;
+  {
+    std::optional<Locked> lock;
+    lock_with_room(lock);
+    require_open();
+    state_.maps.reserve(state_.maps.size() + 1);
+    entry = &open_entry(nullptr, true);
+    // The map's own entry counts when it ends.
+    state_.counters.accepted += job->items - 1;
+    state_.pending.store(state_.pending.load(std::memory_order_relaxed) + job->items - 1,
+                         std::memory_order_relaxed);
+    map->entry = entry;
+    entry->side->job = std::move(job);
+    MapState& kept = *state_.maps.emplace_back(std::move(map));
+    if (kept.job->items == 0) {
+      settler_.finish_map(kept);
+    } else {
+      dispatcher_.submit(kept);
+    }
+  }
+  look_after();
+  return entry;
+}
+
+}  // namespace pinion::pool

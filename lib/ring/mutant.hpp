@@ -1,0 +1,34 @@
+// Faults that a test build has on purpose: a test that does not find them is no test.
+//
+// Each names one thing that the protocols must not do. A build with -DPINION_MUTANT=name has that
+// fault; tests/explore has each of them without a special build. Code that has such a fault says
+// `if constexpr (... mutant == Mutant::name)`.
+#pragma once
+
+#include <cstdint>
+
+#ifndef PINION_MUTANT
+#define PINION_MUTANT none
+#endif
+
+namespace pinion::ring {
+
+enum class Mutant : std::uint8_t {
+  none,
+  early_publish,        // a sequence word is stored before its message
+  relaxed_publish,      // it is stored without order
+  double_fetch,         // what was checked is read from shared memory once more
+  unchecked_end,        // a block's end is judged by offset + bytes, which may overflow
+  no_generation,        // what a worker of before has written is taken for its successor's
+  no_credit,            // a slot is written that may not have been read
+  no_parking_barrier,   // a sleeper looks at its slots without a barrier
+  silent_bell,          // a sleeper is woken, and its word is not changed before
+  segment_reused,       // a successor gets its predecessor's memory
+  positions_restarted,  // a successor's positions begin at 0
+  claim_after_run,      // a task is run, then claimed
+};
+
+/// The fault of this build.
+inline constexpr Mutant built_mutant = Mutant::PINION_MUTANT;
+
+}  // namespace pinion::ring

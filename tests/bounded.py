@@ -62,7 +62,8 @@ def read(path):
 def show_stacks(processes):
     tool = shutil.which("eu-stack")
     for pid, name, state in processes:
-        print(f"--- {name} ({pid}), state {state}", flush=True)
+        line = read(f"/proc/{pid}/cmdline").replace("\0", " ")
+        print(f"--- {name} ({pid}), state {state}: {line}", flush=True)
         if tool is None:
             print("install elfutils for stacks in user space")
         else:

@@ -55,7 +55,7 @@ std::string all_of(Model model, unsigned preemptions = Options::unlimited) {
   Options options;
   options.model = model;
   options.preemptions = preemptions;
-  const Result result = explore<Scenario>(options);
+  const Result result = explore::explore<Scenario>(options);
   outcomes = nullptr;
   CHECK(result.failure == "");
   CHECK(result.complete);

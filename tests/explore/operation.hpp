@@ -29,6 +29,10 @@ struct Operation {
 
   /// Waits until all that its thread has stored can be seen.
   [[nodiscard]] bool empties_buffer() const noexcept;
+  /// Whether it waits for what others do.
+  [[nodiscard]] bool may_have_to_wait() const noexcept {
+    return kind == barrier || kind == take || kind == lock;
+  }
 };
 
 /// What goes on by itself: thread t is transition t; the buffer of its stores, which become visible

@@ -61,7 +61,8 @@ Races::Clock Races::find(Transition transition, const Operation& operation) {
     if (needed) continue;
     // An unlock must come first, but the lock before it may come later.
     if (operation.kind == Operation::lock && step.operation.kind == Operation::store) continue;
-    covered.join(step.clock);
+    // One that could not come before this step may still come before one that this step needs.
+    if (!operation.may_have_to_wait()) covered.join(step.clock);
     // A pause ends because of that step.
     if (operation.kind != Operation::pause) found_.push_back(i);
   }

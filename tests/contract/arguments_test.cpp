@@ -1,5 +1,4 @@
 // Everything that can travel, there and back by real processes.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <array>

@@ -1,7 +1,6 @@
 // Work with a library's own types inside the tasks: sums of powers of any size.
 #ifdef PINION_TEST_GMP
 
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <gmpxx.h>
 

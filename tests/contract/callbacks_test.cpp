@@ -1,5 +1,4 @@
 // Callbacks: when they run, what they may do, and that each runs once.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -1,5 +1,4 @@
 // cancel(): of what has not started, of what runs, of maps, and in the midst of it all.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>

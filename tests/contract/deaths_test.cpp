@@ -1,5 +1,4 @@
 // Workers that die: who is harmed, what is told, and what comes after.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pthread.h>
 #include <sys/wait.h>

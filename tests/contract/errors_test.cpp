@@ -1,5 +1,4 @@
 // Errors of tasks, as their callers catch them.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,5 +1,4 @@
 // What each worker runs first: that it is seen, comes again, and what its failures say.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

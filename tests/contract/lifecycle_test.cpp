@@ -1,5 +1,4 @@
 // A pool's beginning and end, in every state and from every side.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 

@@ -1,5 +1,4 @@
 // Arguments and results of every size, and what happens when the pool's memory runs short.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 

@@ -1,5 +1,4 @@
 // What a pool can be asked for: each choice works, and bad ones are named.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,4 @@
 // The pool by real processes: calls, maps, errors, deaths, ends.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 #include <pinion/pinion.hpp>

@@ -1,5 +1,4 @@
 // What the documentation of Python's pools does with them, by pinion.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,5 +1,4 @@
 // One pool used by many threads, and many pools by one program.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -1,5 +1,4 @@
 // Time limits of tasks: when they count from, who they end, and who they do not.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "tests/contract/checks.hpp"

@@ -1,5 +1,4 @@
 // Work of uneven length: nobody waits behind the long one.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,5 +1,4 @@
 // The bell, in every order: whoever sleeps is woken when there is something for it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <array>

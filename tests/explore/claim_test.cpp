@@ -1,5 +1,4 @@
 // Claim against take-back, in every order: a task is run or taken back, never both, never neither.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <array>

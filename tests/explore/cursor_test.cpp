@@ -1,6 +1,5 @@
 // The cursor of a chunk against its cut, in every order: an item is run or taken back, never both,
 // and nothing is left undone that nobody has taken back.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pinion/detail/task_frame.hpp>
 

@@ -1,7 +1,6 @@
 // The explorer itself: of small programs whose outcomes are known, it finds all that the model
 // allows, and no others. Sources of the tests' names and outcomes: "Herding Cats", J. Alglave,
 // L. Maranget, M. Tautschnig, 2014; C++20, [atomics.order].
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <set>

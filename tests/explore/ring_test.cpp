@@ -1,5 +1,4 @@
 // The slot-sequence ring, in every order: no message is torn, stale, lost or taken twice.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <array>

@@ -1,6 +1,5 @@
 // The end of a task against those who wait for it and those who drop it, in every order: it is
 // given back once, nobody is left asleep, and the baton does not lie about while somebody waits.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pinion/detail/entry.hpp>
 

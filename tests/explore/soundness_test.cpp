@@ -1,6 +1,5 @@
 // The explorer leaves out orders that cannot matter. Random programs, each explored with and
 // without that: the outcomes must be the same.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <array>

@@ -1,6 +1,5 @@
 // F1, F2, P2, P3: a worker dies in the middle of a chunk. What had ended keeps its value, what had
 // not started runs elsewhere, once; only what ran is lost.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <algorithm>

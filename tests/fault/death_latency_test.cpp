@@ -1,6 +1,5 @@
 // P4: a death is seen by event, not by heartbeat. From the kill to the failed future, and to the
 // successor that is ready, with the machine's own latency measured in between.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 

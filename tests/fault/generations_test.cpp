@@ -1,6 +1,5 @@
 // A dead worker's successor starts anew: nothing that was written for one generation is ever taken
 // for the next one's (P19, INV-7; FAULTS: F33, F35).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>

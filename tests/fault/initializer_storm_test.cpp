@@ -1,6 +1,5 @@
 // Initializers that fail, at the start and later: few processes are made, little time is spent, and
 // everybody is told why.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 

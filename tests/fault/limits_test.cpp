@@ -1,6 +1,5 @@
 // The limits of the process, of each kind: at construction, and lowered while a pool lives that
 // then loses its workers. It goes on, or says what is short, within a bounded time.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 

@@ -1,6 +1,5 @@
 // The manager dies: at each system call of a pool's construction, at random moments, in every state
 // and in every way. Within 100 ms nothing of it is left, whatever its workers were doing.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/resource.h>

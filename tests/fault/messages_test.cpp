@@ -1,6 +1,5 @@
 // Each error says what happened, to which task, item and worker, by which limit or status, and what
 // to do (P20).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <sys/mman.h>
 
 #include <csignal>

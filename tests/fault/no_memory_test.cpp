@@ -1,6 +1,5 @@
 // An allocation that fails in the manager comes out of the call that made it, and nothing else is
 // harmed: the pool goes on, and what had arrived is handled by whoever looks next (P5).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <cstdlib>
 #include <new>
 #include <string>

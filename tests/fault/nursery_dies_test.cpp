@@ -1,6 +1,5 @@
 // The nursery, from which all workers are made, dies: at rest, beside work, at each of its system
 // calls. No worker is harmed, nothing is lost or run twice, and the pool says why it ends.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <sys/syscall.h>
 

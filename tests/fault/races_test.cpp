@@ -1,7 +1,6 @@
 // Several ends for one task at the same moment: a value, an error, a cancel, a time limit, a death,
 // the pool's end. One of them counts, once, and what it says is true. And the edges below: bells,
 // take-back against claim, results of the dead, positions far beyond the ring.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <array>

@@ -1,5 +1,4 @@
 // System calls that containers refuse: the pool works the same without them (P11, F25).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>

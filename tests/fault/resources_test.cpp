@@ -1,7 +1,6 @@
 // Every resource that a pool asks the kernel for is refused: once, at each call in turn, and then
 // always, while the pool is made, while it works and while it replaces a worker. It must go on, or
 // say what is missing; it must neither hang nor crash nor leave anything.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <sys/syscall.h>
 

@@ -2,7 +2,6 @@
 // F27, F35, P9, P18). Whatever it is: the manager goes on, and the siblings do not notice; see
 // liars_test.cpp for lies that were thought of. tests/fuzz does the same in one process, with
 // millions of programs.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,7 +1,6 @@
 // A worker that is killed after any one instruction of what it does with a task: from its sleep,
 // over taking, claiming, running, placing and publishing the result and ringing the bell, to its
 // next sleep (FAULTS: F1a, F21).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,7 +1,6 @@
 // A worker that stops after any one instruction of what it does with a task, for as long as it
 // likes: the manager hands out work, takes it back, cancels, drains and ends all the same, and when
 // the worker goes on or dies nothing has run twice (FAULTS: F4, F21).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <chrono>

@@ -1,6 +1,5 @@
 // F1b, P1 to P4, P7: workers are killed, stopped and continued at random while work of every kind
 // flows. PINION_STORM_SECONDS says how long (10 by default).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <malloc.h>
 

@@ -1,6 +1,5 @@
 // F4 to F6, P5: workers that are stopped, loop, or wait for ever. They are not dead until they are
 // killed; their time limits hold all the same; their siblings notice nothing.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>

@@ -1,6 +1,5 @@
 // A worker in uninterruptible sleep outlives SIGKILL: it is told, abandoned with its memory, and
 // replaced, and nobody waits for it (P5, F6).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fcntl.h>
 #include <sys/wait.h>
 

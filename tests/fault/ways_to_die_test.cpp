@@ -1,5 +1,4 @@
 // F1, F2, F3: each way for a process to end, at each place in the life of a task.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <sys/time.h>
 

@@ -1,5 +1,4 @@
 // What a callable is sent, what it is given, and how it travels itself.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <alloca.h>
 #include <doctest/doctest.h>
 #include <pinion/codec.hpp>

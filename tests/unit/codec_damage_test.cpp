@@ -1,5 +1,4 @@
 // No damaged bytes do harm: they decode to some value, or are an EncodingError.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pinion/codec.hpp>
 #include <pinion/errors.hpp>

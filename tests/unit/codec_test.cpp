@@ -1,5 +1,4 @@
 // Every kind of value arrives as it was sent, and what cannot travel is refused.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pinion/codec.hpp>
 #include <pinion/errors.hpp>

@@ -1,5 +1,4 @@
 // Who runs where: plans on described machines, and the shape of this one.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <chrono>

@@ -1,5 +1,4 @@
 // The text of places and CPU lists: what is read, what is refused, and in which words.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,9 +1,9 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <pinion/errors.hpp>
 
 #include <any>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <future>

@@ -1,6 +1,5 @@
 // The end of a task seen from several threads, without workers: those who wait, those who drop
 // their handles, and the one who settles.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pinion/async_result.hpp>
 

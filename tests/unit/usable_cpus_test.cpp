@@ -1,6 +1,5 @@
 // Which CPUs this process may use: masks, control groups, quotas, OpenMP, ranks; on fake trees
 // of /proc and /sys, and on the real machine.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 #include <signal.h>

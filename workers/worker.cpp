@@ -220,7 +220,7 @@ void Worker::run_plain(const ring::TaskMessage& message, std::uint64_t position)
       begin_ns = os::now_ns();
       frame.cursor.progress = &channel_.line->progress;
       frame.cursor.limit = &verdict(message.flight).limit;
-      frame.cursor.tag = static_cast<std::uint32_t>(position + 1);
+      frame.cursor.tag = ring::limit_tag(position);
       frame.cursor.asymmetric = channel_.fencing == ring::Fencing::asymmetric;
       frame.cursor.strip = (message.flags & ring::task_has_short_items) != 0 ? 32 : 1;
     }

@@ -31,7 +31,7 @@ class Callbacks {
   /// Runs one on the calling thread.
   void run_here(const Function& function) noexcept;
   [[nodiscard]] std::uint64_t expected() const noexcept {
-    return expected_.load(std::memory_order_relaxed);
+    return expected_.load(std::memory_order_seq_cst);  // EDGE told
   }
   /// Hands over an expected callback. Any thread, also under the pool's lock.
   void post(Function function) noexcept;

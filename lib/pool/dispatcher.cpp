@@ -130,6 +130,7 @@ void Dispatcher::unreserve(std::uint64_t offset, std::uint64_t bytes) noexcept {
   --reserved_;
   state_.arena.give_arguments(offset, bytes);
   feed_if_possible();
+  state_.bell.ring(true);  // it may have ended what the one who collects waits for
 }
 
 void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,

@@ -306,14 +306,16 @@ std::int64_t Service::next_timer_ns() {
   if (state_.pending.load(std::memory_order_relaxed) != 0) {
     next = std::min(next, os::now_ns() + outstanding_ns);
   }
-  // EDGE told: we clear `service_told`, then look who collects; who leaves the baton frees it, then
-  // sets `service_told`, and wakes us if it was clear.
+  // EDGE told: we clear `service_told` and `service_ticks`, then look who collects and what is
+  // expected; who leaves the baton frees it, then looks at them, and wakes us if they are clear.
+  state_.service_ticks.store(false, std::memory_order_seq_cst);
   state_.service_told.store(false, std::memory_order_seq_cst);
   if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
     state_.service_told.store(true, std::memory_order_seq_cst);
     next = std::min(next, os::now_ns() + tick_ns);
   } else if (state_.callbacks.expected() != 0) {
     // The callback thread collects, unless a callback takes long.
+    state_.service_ticks.store(true, std::memory_order_seq_cst);
     next = std::min(next, os::now_ns() + callback_tick_ns);
   }
   return next;

@@ -95,6 +95,7 @@ struct State {
   std::atomic<bool> refusing{false};        // no longer accepting
   std::atomic<bool> room_wanted{false};     // a submit waits for `pending` to fall
   std::atomic<bool> service_told{false};
+  std::atomic<bool> service_ticks{false};  // it looks again by itself within a millisecond
   std::atomic<bool> ended{false};           // no worker is left, and none comes
 
   /// With rings that have shared indices: where they lie, in the bell segment.
@@ -123,6 +124,7 @@ struct State {
   void post_callback(std::function<void()> callback) {
     callbacks.post(std::move(callback));
     baton.tell(&callbacks);
+    bell.ring(true);  // or it is the one who collects, and parked
   }
   /// Called by: the baton's owner.
   void note_collecting() noexcept {
@@ -158,8 +160,8 @@ struct State {
   }
   /// Somebody must collect although nobody may be waiting.
   [[nodiscard]] bool needs_collector() const noexcept {
-    return backlogged.load(std::memory_order_relaxed) ||
-           controls_waiting.load(std::memory_order_relaxed);
+    return backlogged.load(std::memory_order_seq_cst) ||  // EDGE told
+           controls_waiting.load(std::memory_order_seq_cst);
   }
 };
 

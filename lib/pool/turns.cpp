@@ -97,9 +97,10 @@ Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
 
 void Turns::leave(bool back_soon) noexcept {
   state_.baton.leave();
-  if (!back_soon && state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
-    state_.tell_service_once();
-  }
+  if (!state_.needs_collector() || state_.baton.holder() != Baton::Holder::nobody) return;
+  // A callback may last: then the service must be about to look.
+  if (back_soon && state_.service_ticks.load(std::memory_order_seq_cst)) return;  // EDGE told
+  state_.tell_service_once();
 }
 
 template <class Reached>

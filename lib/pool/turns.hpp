@@ -32,7 +32,7 @@ class Turns {
   /// The baton, for as long as this lives.
   class Held {
    public:
-    /// It has been taken already. `back_soon`: its owner takes it again, so nobody else need be told.
+    /// It has been taken already. `back_soon`: its owner takes it again, unless a callback lasts.
     explicit Held(Turns& turns, bool back_soon = false) noexcept
         : turns_(turns), back_soon_(back_soon) {}
     Held(const Held&) = delete;

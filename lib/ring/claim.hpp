@@ -3,8 +3,8 @@
 //   manager's segment, per worker and flight            only writer
 //     revoked_end  a position; 0 at birth               manager
 //     revoked      position + 1 of a task taken back    manager
-//     limit        position + 1 << 32 | first item not  manager
-//                  to start
+//     limit        1 << 63 | position << 32 |           manager
+//                  first item not to start
 //     timeout_ns   time limit of a timed task's items   manager, before the slot
 //     stop         position + 1 that is asked to stop   manager
 //   worker's segment
@@ -73,14 +73,18 @@ struct alignas(writer_bytes) BasicWorkerLine {
 using WorkerLine = BasicWorkerLine<MachineAtomics>;
 static_assert(sizeof(WorkerLine) == writer_bytes);
 
+/// Never 0, as a word without a limit is: hence 31 bits of the position below one that is set.
+constexpr std::uint32_t limit_tag(std::uint64_t position) noexcept {
+  return static_cast<std::uint32_t>(position) | 0x8000'0000;
+}
 constexpr std::uint64_t pack_limit(std::uint64_t position, std::uint32_t first) noexcept {
-  return (position + 1) << 32 | first;
+  return std::uint64_t{limit_tag(position)} << 32 | first;
 }
 /// The first item that must not start; the whole chunk where the word is another task's.
 constexpr std::uint32_t limit_of(std::uint64_t word, std::uint64_t position,
                                  std::uint32_t count) noexcept {
   if (word == 0) [[likely]] return count;
-  const bool ours = word >> 32 == ((position + 1) & 0xffff'ffff);
+  const bool ours = word >> 32 == limit_tag(position);
   const auto limit = static_cast<std::uint32_t>(word);
   return ours && limit < count ? limit : count;
 }

@@ -41,12 +41,14 @@ struct CutChunk {
   bool coroutine;  // its items end in any order
 };
 
-/// Takes the items from `first` on from a chunk. Returns the first item that will provably never
-/// start there, `assigned` where none is.
+/// Takes the items from `first` on from a chunk; a limit never rises, since the worker may have
+/// ended the chunk at the one before. Returns the first item that will provably never start there,
+/// `assigned` where none is.
 template <class Atomics>
 inline std::uint32_t cut(BasicVerdict<Atomics>& verdict, const BasicWorkerLine<Atomics>& theirs,
                          const CutChunk& chunk, std::uint32_t first, Fencing fencing) noexcept {
   const std::uint64_t tag = chunk.position + 1;
+  first = limit_of(verdict.limit.load(std::memory_order_relaxed), chunk.position, first);
   verdict.limit.store(pack_limit(chunk.position, first), std::memory_order_release);
   rare_barrier<Atomics>(fencing);  // EDGE progress
   std::uint32_t started = 0;

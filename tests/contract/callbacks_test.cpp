@@ -10,6 +10,7 @@
 
 using namespace checks;
 using pinion::AsyncResult;
+using pinion::PoolOptions;
 
 namespace {
 
@@ -37,6 +38,37 @@ TEST_CASE("a callback finds its result ready") {
   }
   CHECK(ran == 5000);
   CHECK(unready == 0);
+}
+
+TEST_CASE("a callback on a ready result does not wait for another's") {
+  CheckedPool pool(2);
+  auto quick = pool.apply_async(slow, 1);
+  quick.wait();
+  auto lasting = pool.apply_async(slow, 1500);  // the callback thread collects, asleep
+  lasting.on_success([](int) {});
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(50ms);
+    std::atomic<bool> ran{false};
+    const auto begin = Clock::now();
+    quick.on_success([&](int) { ran = true; });
+    while (!ran) std::this_thread::sleep_for(1ms);
+    CHECK(Clock::now() - begin < 300ms);
+  }
+}
+
+TEST_CASE("a long callback holds up nothing") {
+  CheckedPool pool(PoolOptions{.processes = 1, .child_concurrency = 1});
+  std::atomic<bool> over{false};
+  auto first = pool.apply_async(slow, 40);
+  first.on_success([&](int) {
+    while (!over) std::this_thread::sleep_for(1ms);
+  });
+  std::this_thread::sleep_for(5ms);
+  std::vector<AsyncResult<int>> rest;  // more than its worker's ring takes
+  for (int i = 0; i < 100; ++i) rest.push_back(pool.apply_async(slow, 1));
+  // Nobody waits: the service thread alone passes on what waits for its turn.
+  CHECK(eventually([&] { return pool.stats().completed == 101; }));
+  over = true;
 }
 
 TEST_CASE("a callback that is registered late is called, once") {

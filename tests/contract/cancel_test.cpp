@@ -26,6 +26,12 @@ int until_asked(int limit_ms) {
   }
   return -1;
 }
+int compute_us(int us) {
+  const auto end = Clock::now() + std::chrono::microseconds(us);
+  while (Clock::now() < end) {
+  }
+  return us;
+}
 pinion::Task<int> nap(int ms) {
   co_await pinion::sleep_for(std::chrono::milliseconds(ms));
   co_return ms;
@@ -35,6 +41,24 @@ pinion::Task<int> nap(int ms) {
 void let_it_start() { std::this_thread::sleep_for(30ms); }
 
 }  // namespace
+
+TEST_CASE("a request to stop is not lost where it is not known whether the task has started") {
+  CheckedPool pool(1);
+  int asked = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const auto first = pool.apply_async(compute_us, 20);
+    const auto second = pool.apply_async(until_asked, 20'000);
+    compute_us(14 + i % 12);
+    if (!second.cancel()) {
+      ++asked;
+      // Else it had not started after all, and was cancelled.
+      if (second.wait(10s) && second.successful()) CHECK(second.get() >= 0);
+      CHECK(second.ready());
+    }
+    first.wait();
+  }
+  CHECK(asked > 0);
+}
 
 TEST_CASE("what has not started is cancelled at once, and its worker never sees it") {
   CheckedPool pool(1);

@@ -57,7 +57,7 @@ struct Cut {
       worker_line.progress.store(0, std::memory_order_release);
       worker_line.chunk.store(position + 1, std::memory_order_release);
       const detail::BasicChunkCursor<A> cursor{&worker_line.progress, &verdicts[i].limit,
-                                               static_cast<std::uint32_t>(position + 1), strip,
+                                               ring::limit_tag(position), strip,
                                                fencing == Fencing::asymmetric};
       while (const std::uint32_t n = cursor.advance(done[i], items)) done[i] += n;
       worker_line.chunk.store(0, std::memory_order_release);

@@ -223,7 +223,9 @@ TEST_CASE("what was cancelled never ran, what was not ran once") {
       const int task = first + static_cast<int>(i);
       const End end = end_of(results[i], task);
       REQUIRE((end == End::value || end == End::cancelled));
-      REQUIRE(said[i] == (end == End::cancelled));
+      // One that may have started when it was cancelled, and has not, ends so without our being
+      // told.
+      if (said[i]) REQUIRE(end == End::cancelled);
       REQUIRE(counters->begun[std::size_t(task)] == (end == End::value ? 1 : 0));
       cancelled += end == End::cancelled;
     }

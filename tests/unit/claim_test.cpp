@@ -103,7 +103,9 @@ TEST_CASE("limits and progress keep both of their numbers") {
   constexpr std::uint64_t progress = ring::pack_progress(0xffff'fffe, 0xffff'ffff);
   static_assert(ring::items_done(progress) == 0xffff'fffe);
   static_assert(ring::items_started(progress) == 0xffff'ffff);
-  for (const std::uint64_t p : {std::uint64_t{0}, std::uint64_t{0xffff'ffff}, ~std::uint64_t{5}}) {
+  for (const std::uint64_t p : {std::uint64_t{0}, std::uint64_t{0xffff'fffe},
+                                std::uint64_t{0xffff'ffff}, ~std::uint64_t{5}}) {
+    CHECK(ring::limit_of(ring::pack_limit(p, 0), p, 10) == 0);
     CHECK(ring::limit_of(ring::pack_limit(p, 4), p, 10) == 4);
     CHECK(ring::limit_of(ring::pack_limit(p, 4), p + 1, 10) == 10);
   }
@@ -153,8 +155,7 @@ TEST_CASE("an item that starts while its chunk is cut is not taken back") {
     std::uint64_t back = 0;
     const auto work = [&](std::uint64_t p) {
       const detail::ChunkCursor cursor{&shared.worker.progress, &shared.verdict(p).limit,
-                                       static_cast<std::uint32_t>(p + 1), 1,
-                                       fencing == Fencing::asymmetric};
+                                       ring::limit_tag(p), 1, fencing == Fencing::asymmetric};
       static_cast<void>(shared.verdict(p).limit.load(std::memory_order_relaxed));
       starts = cursor.advance(0, 2);
     };
@@ -271,7 +272,7 @@ TEST_CASE("an abandoned worker starts nothing at or above what it had claimed") 
 TEST_CASE("a chunk's cursor goes to the end in strips, and stops at its own limit") {
   std::atomic<std::uint64_t> progress{0};
   std::atomic<std::uint64_t> limit{0};
-  detail::ChunkCursor cursor{&progress, &limit, 8, 32, false};
+  detail::ChunkCursor cursor{&progress, &limit, ring::limit_tag(7), 32, false};
   CHECK(cursor.advance(0, 100) == 32);
   CHECK(progress == ring::pack_progress(0, 32));
   CHECK(cursor.advance(96, 100) == 4);
@@ -326,7 +327,7 @@ TEST_CASE("of a chunk that is cut while it runs each item is run or taken back, 
       for (std::uint64_t p = 0; p < chunks; ++p) {
         constexpr std::uint32_t strips[] = {1, 1, 3, 32};
         const detail::ChunkCursor cursor{&shared.worker.progress, &shared.verdict(p).limit,
-                                         static_cast<std::uint32_t>(p + 1), strips[p % 4],
+                                         ring::limit_tag(p), strips[p % 4],
                                          fencing == Fencing::asymmetric};
         shared.worker.progress.store(0, std::memory_order_release);
         shared.worker.chunk.store(p + 1, std::memory_order_release);

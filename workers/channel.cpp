@@ -63,8 +63,8 @@ Channel::Channel(const start::Birth& birth, const start::BirthFds& fds)
                                       bell_segment.begin() + bells.result_ring(worker),
                                       birth.ring_slots, birth.result_position);
 #else
-  results = shm::ResultRing::Producer(own_segment.begin() + ours.result_ring(),
-                                      birth.ring_slots, birth.result_position);
+  results = shm::ResultRing::Producer(own_segment.begin() + ours.result_ring(), birth.ring_slots,
+                                      birth.result_position);
 #endif
 }
 

@@ -16,8 +16,7 @@ namespace pinion::workers {
 inline void record_error(Worker& worker, std::vector<PlainFrame::Block>& blocks,
                          std::uint16_t flight, std::uint32_t item, shm::ItemError kind,
                          std::span<const std::byte> text) noexcept {
-  auto* const chunk =
-      reinterpret_cast<shm::ChunkBlock*>(worker.space().at(blocks.front().offset));
+  auto* const chunk = reinterpret_cast<shm::ChunkBlock*>(worker.space().at(blocks.front().offset));
   std::uint64_t offset = 0;
   std::uint64_t bytes = sizeof(shm::ErrorRecord) + text.size();
   try {

@@ -67,7 +67,8 @@ void CoroutineTasks::start_item(Task& task) {
 void CoroutineTasks::limit_time(Task& task, Item& item) {
   item.started_ns = os::now_ns();
   stamp_oldest(task);
-  const auto limit = worker_.verdict(task.message.flight).timeout_ns.load(std::memory_order_relaxed);
+  const auto limit =
+      worker_.verdict(task.message.flight).timeout_ns.load(std::memory_order_relaxed);
   deadlines_.push_back({os::add_ns(item.started_ns, static_cast<std::int64_t>(limit)), &item});
 }
 

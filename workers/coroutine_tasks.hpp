@@ -59,7 +59,7 @@ class CoroutineTasks {
   Task* starting_ = nullptr;
   unsigned live_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<Task>> tasks_;  // by position
-  std::vector<Deadline> deadlines_;  // few have limits: a plain list
+  std::vector<Deadline> deadlines_;                                 // few have limits: a plain list
   std::vector<std::unique_ptr<Item>> spare_;
 };
 

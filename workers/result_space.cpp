@@ -6,9 +6,7 @@
 namespace pinion::workers {
 
 ResultSpace::ResultSpace(std::byte* segment, std::uint64_t begin, const ring::ManagerLine& line)
-    : segment_(segment),
-      line_(line),
-      space_(begin, line.granted.load(std::memory_order_acquire)) {
+    : segment_(segment), line_(line), space_(begin, line.granted.load(std::memory_order_acquire)) {
   shm::populate(segment + begin, space_.capacity(), true);
 }
 

@@ -34,8 +34,7 @@ Running running() {
   if (loop != nullptr && loop->current_root() != nullptr) {
     const auto& item =
         *static_cast<const workers::CoroutineTasks::Item*>(loop->current_root()->user);
-    return {&item.task->message, item.task->position, item.index,
-            item.cancelled || item.timed_out};
+    return {&item.task->message, item.task->position, item.index, item.cancelled || item.timed_out};
   }
   throw std::logic_error("pinion::this_task means something inside a task only");
 }

@@ -1,8 +1,8 @@
 #include "workers/worker.hpp"
 
 #include <cxxabi.h>
-#include <pinion/errors.hpp>
 #include <unistd.h>
+#include <pinion/errors.hpp>
 
 #include <algorithm>
 #include <cstdio>

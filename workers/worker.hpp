@@ -59,14 +59,13 @@ class Worker {
   [[nodiscard]] std::uint64_t started_ns(std::uint16_t flight) const noexcept {
     return channel_.flights[flight].started_ns.load(std::memory_order_relaxed);
   }
-  /// Pushes an answer and rings the manager. `blocks` are its memory: given back when it is drained,
-  /// but for a single result above 256 bytes, which the manager gives back.
+  /// Pushes an answer and rings the manager. `blocks` are its memory: given back when it is
+  /// drained, but for a single result above 256 bytes, which the manager gives back.
   void publish(ring::ResultMessage& message, std::span<const PlainFrame::Block> blocks,
                bool kept = false);
   /// As an error of a single item.
   void publish_error(const ring::TaskMessage& task, std::uint64_t position,
-                     std::span<const std::byte> error,
-                     std::vector<PlainFrame::Block> blocks = {});
+                     std::span<const std::byte> error, std::vector<PlainFrame::Block> blocks = {});
 
   [[nodiscard]] ResultSpace& space() noexcept { return space_; }
   [[nodiscard]] ring::WorkerLine& line() noexcept { return *channel_.line; }

@@ -71,8 +71,8 @@ Identity become(const start::Birth& birth) {
 }
 
 void close_birth_descriptors(const start::BirthFds& fds) noexcept {
-  for (const auto fd : {start::manager_segment_fd, start::worker_segment_fd,
-                        start::bell_segment_fd}) {
+  for (const auto fd :
+       {start::manager_segment_fd, start::worker_segment_fd, start::bell_segment_fd}) {
     ::close(fds.fd[fd]);  // a mapping is all that is needed, and cannot be resized
   }
 }

@@ -72,15 +72,14 @@ T decode_value(LedgerEntry& entry) {
       return static_cast<TypedMapJob<R>*>(result.job)->take_result(manager_code());
     }
   }
-  Reader reader(result.bytes.data(), result.bytes.data() + result.bytes.size(),
-                manager_code());
+  Reader reader(result.bytes.data(), result.bytes.data() + result.bytes.size(), manager_code());
   return decode<T>(reader);
 }
 
 /// Small values of plain bytes are read where the collector put them.
 template <class T>
-inline constexpr bool read_in_entry =
-    is_block<T> && sizeof(T) <= inline_bytes_max && alignof(T) <= 8;
+inline constexpr bool read_in_entry = is_block<T> && sizeof(T) <= inline_bytes_max &&
+                                      alignof(T) <= 8;
 
 template <class T>
 const T& lvalue_of(LedgerEntry& entry) {
@@ -121,7 +120,8 @@ class AsyncResult {
  public:
   using value_type = T;
   /// What `get` gives on an lvalue: a reference that is valid while a handle lives.
-  using reference = std::conditional_t<std::is_void_v<T>, void, std::add_lvalue_reference_t<const T>>;
+  using reference =
+      std::conditional_t<std::is_void_v<T>, void, std::add_lvalue_reference_t<const T>>;
 
   AsyncResult() noexcept = default;  ///< empty: every member throws `std::logic_error`
 

@@ -21,13 +21,12 @@ class Chunking {
   Chunking() noexcept = default;
 
   template <std::integral Int>
-    requires(!std::same_as<std::remove_cv_t<Int>, bool>)
-  Chunking(Int items) : items_(checked(items)) {}  // NOLINT: implicit by design
+  requires(!std::same_as<std::remove_cv_t<Int>, bool>) Chunking(Int items)
+      : items_(checked(items)) {}  // NOLINT: implicit by design
 
   /// Chunks of exactly `items` items, but for the last.
   template <std::integral Int>
-    requires(!std::same_as<std::remove_cv_t<Int>, bool>)
-  static Chunking fixed(Int items) {
+  requires(!std::same_as<std::remove_cv_t<Int>, bool>) static Chunking fixed(Int items) {
     return Chunking(items);
   }
 

@@ -13,33 +13,33 @@ namespace pinion {
 struct WorkerInfo {
   enum class State { starting, ready, stopping, lost };
 
-  unsigned index = 0;              ///< 0 to `processes() - 1`, kept over respawns
-  pid_t pid = 0;                   ///< 0 while there is none
-  std::vector<unsigned> cpus;      ///< as read back from the kernel; empty when unbound
-  int numa_node = -1;              ///< -1 when unknown or unbound
-  std::uint32_t generation = 0;    ///< 1 for the first process, one more for each successor
+  unsigned index = 0;            ///< 0 to `processes() - 1`, kept over respawns
+  pid_t pid = 0;                 ///< 0 while there is none
+  std::vector<unsigned> cpus;    ///< as read back from the kernel; empty when unbound
+  int numa_node = -1;            ///< -1 when unknown or unbound
+  std::uint32_t generation = 0;  ///< 1 for the first process, one more for each successor
   State state = State::starting;
-  std::string io_backend;          ///< "uring", "poll", or "" before the first await
-  std::string io_reason;           ///< why that backend
-  std::uint64_t tasks_done = 0;    ///< items that ended in this worker, all generations
+  std::string io_backend;        ///< "uring", "poll", or "" before the first await
+  std::string io_reason;         ///< why that backend
+  std::uint64_t tasks_done = 0;  ///< items that ended in this worker, all generations
 };
 
 /// Counters of one pool since it was made.
 struct PoolStats {
-  std::uint64_t accepted = 0;         ///< items accepted
-  std::uint64_t completed = 0;        ///< items ended with a value
-  std::uint64_t failed = 0;           ///< items ended with any error
-  std::uint64_t pending = 0;          ///< items accepted and not ended
-  std::uint64_t deaths = 0;           ///< workers that died without being asked to
-  std::uint64_t abandoned = 0;        ///< of them, killed and not ended within 1 s
-  std::uint64_t respawns = 0;         ///< successors that became ready
-  std::uint64_t taken_back = 0;       ///< tasks taken back from a worker before they started
-  std::uint64_t late_wakeups = 0;     ///< backstop timers that found work; 0 unless a bell was lost
+  std::uint64_t accepted = 0;      ///< items accepted
+  std::uint64_t completed = 0;     ///< items ended with a value
+  std::uint64_t failed = 0;        ///< items ended with any error
+  std::uint64_t pending = 0;       ///< items accepted and not ended
+  std::uint64_t deaths = 0;        ///< workers that died without being asked to
+  std::uint64_t abandoned = 0;     ///< of them, killed and not ended within 1 s
+  std::uint64_t respawns = 0;      ///< successors that became ready
+  std::uint64_t taken_back = 0;    ///< tasks taken back from a worker before they started
+  std::uint64_t late_wakeups = 0;  ///< backstop timers that found work; 0 unless a bell was lost
   std::uint64_t protocol_breaches = 0;  ///< workers replaced for what they wrote
-  std::uint64_t callback_errors = 0;  ///< exceptions that callbacks threw
-  bool nursery_lost = false;  ///< the process that makes workers has died: none is replaced now
-  std::uint64_t arena_bytes = 0;      ///< shared memory committed now
-  std::uint64_t wakes = 0;            ///< system calls that woke a worker
+  std::uint64_t callback_errors = 0;    ///< exceptions that callbacks threw
+  bool nursery_lost = false;      ///< the process that makes workers has died: none is replaced now
+  std::uint64_t arena_bytes = 0;  ///< shared memory committed now
+  std::uint64_t wakes = 0;        ///< system calls that woke a worker
 };
 
 }  // namespace pinion

@@ -18,13 +18,13 @@ struct PoolOptions {
   RemoteCall initializer{};         ///< `pinion::call(f, args...)`: runs in each worker first
   unsigned child_concurrency = 16;  ///< coroutine tasks in flight per worker, at most 65,536
   StartMethod start_method = StartMethod::automatic;  ///< of this version: `fork`
-  Placement placement{};            ///< which CPUs
-  Idle idle = Idle::adaptive;       ///< what a worker does when it has nothing to do
+  Placement placement{};                              ///< which CPUs
+  Idle idle = Idle::adaptive;  ///< what a worker does when it has nothing to do
   IoBackend io = IoBackend::automatic;
   /// Most shared memory that the pool may hold, in bytes; 0: a quarter of what cgroup and machine
   /// have free. It starts with 1 MiB and 0.5 MiB a worker and grows with what is in flight.
   std::size_t arena_bytes = 0;
-  std::size_t max_pending = std::size_t{1} << 20;  ///< items accepted and not ended
+  std::size_t max_pending = std::size_t{1} << 20;    ///< items accepted and not ended
   TimeLimit start_limit = std::chrono::seconds(60);  ///< until a worker is ready
 };
 

@@ -25,8 +25,8 @@ namespace pinion {
 /// decayed parameter type and travels as that. If it returns `Task<R>` it is a coroutine task, of
 /// which a worker runs up to `child_concurrency` at once.
 ///
-/// A capture that refers to the caller's stack is an `EncodingError`; a pointer to anything else finds
-/// in the worker what lay there when the pool was made.
+/// A capture that refers to the caller's stack is an `EncodingError`; a pointer to anything else
+/// finds in the worker what lay there when the pool was made.
 ///
 /// Every member may be called from any thread. After `close`, `terminate`, or in a forked child,
 /// a submit throws `PoolClosed`. At `max_pending` a submit waits until there is room.
@@ -55,14 +55,11 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
   /// Normally `close` and `join`; while an exception unwinds, `terminate` and `join`. Never throws,
   /// and does nothing in a forked child.
-  ~Pool() {
-    detail::end_pool(*core_, std::uncaught_exceptions() > exceptions_);
-  }
+  ~Pool() { detail::end_pool(*core_, std::uncaught_exceptions() > exceptions_); }
 
   /// `f(args...)` in a worker; waits for the result. Costs about two cache-line round trips.
   template <class F, class... Args>
-    requires is_callable<F>
-  ResultOf<F, Args...> apply(F&& f, Args&&... args) {
+  requires is_callable<F> ResultOf<F, Args...> apply(F&& f, Args&&... args) {
     return apply_async(std::forward<F>(f), std::forward<Args>(args)...).get();
   }
   template <class F, class... Args>
@@ -72,21 +69,19 @@ class Pool {
 
   /// As `apply`, without waiting.
   template <class F, class... Args>
-    requires is_callable<F>
-  AsyncResult<ResultOf<F, Args...>> apply_async(F&& f, Args&&... args) {
+  requires is_callable<F> AsyncResult<ResultOf<F, Args...>> apply_async(F&& f, Args&&... args) {
     return submit_call(nullptr, std::forward<F>(f), std::forward<Args>(args)...);
   }
   template <class F, class... Args>
-  AsyncResult<ResultOf<F, Args...>> apply_async(const TaskOptions& options, F&& f,
-                                                Args&&... args) {
+  AsyncResult<ResultOf<F, Args...>> apply_async(const TaskOptions& options, F&& f, Args&&... args) {
     return submit_call(&options, std::forward<F>(f), std::forward<Args>(args)...);
   }
 
-  /// `f(item)` for each item of a range; the results in the range's order (nothing where `f` returns
-  /// void). All items run; then the error of the lowest index is thrown, if any failed. O(items).
+  /// `f(item)` for each item of a range; the results in the range's order (nothing where `f`
+  /// returns void). All items run; then the error of the lowest index is thrown, if any failed.
+  /// O(items).
   template <class F, std::ranges::input_range Range>
-    requires is_callable<F>
-  MapResultOf<F, Range> map(F&& f, Range&& range, Chunking chunking = {}) {
+  requires is_callable<F> MapResultOf<F, Range> map(F&& f, Range&& range, Chunking chunking = {}) {
     return submit_waiting_map(nullptr, std::forward<F>(f), std::forward<Range>(range), chunking)
         .get();
   }
@@ -99,8 +94,8 @@ class Pool {
 
   /// As `map`, without waiting. The items are copied, or moved out of an rvalue container.
   template <class F, std::ranges::input_range Range>
-    requires is_callable<F>
-  AsyncResult<MapResultOf<F, Range>> map_async(F&& f, Range&& range, Chunking chunking = {}) {
+  requires is_callable<F> AsyncResult<MapResultOf<F, Range>> map_async(F&& f, Range&& range,
+                                                                       Chunking chunking = {}) {
     return submit_owned_map(nullptr, std::forward<F>(f), std::forward<Range>(range), chunking);
   }
   template <class F, std::ranges::input_range Range>
@@ -129,8 +124,7 @@ class Pool {
 
  private:
   template <class F, class... Args>
-  AsyncResult<ResultOf<F, Args...>> submit_call(const TaskOptions* options, F&& f,
-                                                Args&&... args) {
+  AsyncResult<ResultOf<F, Args...>> submit_call(const TaskOptions* options, F&& f, Args&&... args) {
     using Callable = std::decay_t<F>;
     using Tuple = detail::ArgumentTuple<Callable, Args...>;
     detail::require_callable<F, Args...>();
@@ -139,7 +133,11 @@ class Pool {
     const auto arguments = detail::make_arguments<Callable>(std::forward<Args>(args)...);
     using Thunks = detail::CallThunk<Callable, Tuple>;
     detail::Submission submission{reinterpret_cast<const void*>(&Thunks::run),
-                                  Thunks::coroutine, 0, nullptr, nullptr, options};
+                                  Thunks::coroutine,
+                                  0,
+                                  nullptr,
+                                  nullptr,
+                                  options};
     if constexpr (detail::travels_inline<Callable, Tuple>) {
       constexpr std::size_t bytes = *detail::fixed_call_size<Callable, Tuple>;
       std::byte encoded[detail::inline_bytes_max];
@@ -163,8 +161,8 @@ class Pool {
     using R = typename detail::MapThunk<Callable, T>::Value;
     const Callable& callable = f;
     detail::check_closure(callable);
-    auto job = std::make_unique<detail::RangeMapJob<Callable, T, Items>>(callable,
-                                                                         std::move(items));
+    auto job =
+        std::make_unique<detail::RangeMapJob<Callable, T, Items>>(callable, std::move(items));
     job->chunk_items = chunking.items();
     return AsyncResult<typename MapResult<R>::type>(
         detail::submit_map(*core_, std::move(job), options));
@@ -174,8 +172,8 @@ class Pool {
   auto submit_owned_map(const TaskOptions* options, F&& f, Range&& range, Chunking chunking) {
     detail::require_callable<F, std::ranges::range_value_t<Range>>();
     using T = ItemOf<F, Range>;
-    return start_map(options, std::forward<F>(f),
-                     detail::OwnedItems<T>(std::forward<Range>(range)), chunking);
+    return start_map(options, std::forward<F>(f), detail::OwnedItems<T>(std::forward<Range>(range)),
+                     chunking);
   }
 
   template <class F, class Range>

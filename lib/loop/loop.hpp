@@ -33,8 +33,8 @@ struct Root {
   detail::Resumable begin;      ///< its place in the ready queue before it has begun
 };
 
-/// What PINION_IO asks for; `automatic` where it says nothing. Throws `std::invalid_argument` where it
-/// says something else.
+/// What PINION_IO asks for; `automatic` where it says nothing. Throws `std::invalid_argument` where
+/// it says something else.
 IoBackend backend_from_environment();
 
 class Loop {

@@ -1,4 +1,5 @@
-// Invariants of our own, kept in release builds too. What a peer wrote is data and never comes here.
+// Invariants of our own, kept in release builds too. What a peer wrote is data and never comes
+// here.
 #pragma once
 
 #include <cstdio>
@@ -15,6 +16,6 @@ namespace pinion::os {
 }  // namespace pinion::os
 
 // A macro only because it must name the place.
-#define PINION_ENSURE(condition)                                                  \
-  (static_cast<bool>(condition) ? static_cast<void>(0)                            \
+#define PINION_ENSURE(condition)                       \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
                                 : ::pinion::os::broken_invariant(#condition, __FILE__, __LINE__))

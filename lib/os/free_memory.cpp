@@ -49,7 +49,8 @@ std::uint64_t left_in(const MemoryCgroup& cgroup) {
 std::uint64_t free_memory_bytes(const std::string& root) noexcept {
   try {
     std::uint64_t least = available(root);
-    for (const MemoryCgroup& cgroup : memory_cgroups(root)) least = std::min(least, left_in(cgroup));
+    for (const MemoryCgroup& cgroup : memory_cgroups(root))
+      least = std::min(least, left_in(cgroup));
     return least;
   } catch (...) {
     return std::uint64_t{1} << 30;

@@ -6,8 +6,9 @@
 
 namespace pinion::os {
 
-/// What the machine has available and the memory cgroup (v1 or v2, ancestors included) still allows,
-/// whichever is less. A hint: it changes at once. `root` is where /proc and /sys are looked for.
+/// What the machine has available and the memory cgroup (v1 or v2, ancestors included) still
+/// allows, whichever is less. A hint: it changes at once. `root` is where /proc and /sys are looked
+/// for.
 std::uint64_t free_memory_bytes(const std::string& root = {}) noexcept;
 
 }  // namespace pinion::os

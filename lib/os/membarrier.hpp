@@ -9,9 +9,7 @@
 
 namespace pinion::os {
 
-inline long membarrier(int command) noexcept {
-  return ::syscall(SYS_membarrier, command, 0, 0);
-}
+inline long membarrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0, 0); }
 
 /// Registers this process as one whose running threads `membarrier_all` reaches. An exec clears
 /// it. False where the kernel refuses.

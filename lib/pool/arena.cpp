@@ -1,9 +1,9 @@
 #include "lib/pool/arena.hpp"
 
-#include <pinion/errors.hpp>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <pinion/errors.hpp>
 
 #include <algorithm>
 
@@ -92,10 +92,11 @@ std::shared_ptr<shm::Segment> Arena::make_worker_segment(unsigned worker,
 }
 
 bool Arena::extend(shm::Segment& segment, std::uint64_t bytes) noexcept {
-  const std::uint64_t room = std::min(segment.size() - segment.committed(), limit_ - std::min(limit_, committed_));
+  const std::uint64_t room =
+      std::min(segment.size() - segment.committed(), limit_ - std::min(limit_, committed_));
   // Doubling, so that few extensions do; page-sized, so that a small block's page fits as well.
-  std::uint64_t more = std::max({bytes + shm::Space::page_bytes, std::uint64_t{shm::growth_bytes_min},
-                                 segment.committed() / 2});
+  std::uint64_t more = std::max({bytes + shm::Space::page_bytes,
+                                 std::uint64_t{shm::growth_bytes_min}, segment.committed() / 2});
   if (more > room) more = bytes + shm::Space::page_bytes;
   more = shm::align_up(more, shm::page_bytes);
   if (more > room || more < bytes) return false;

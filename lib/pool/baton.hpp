@@ -46,7 +46,9 @@ class BasicBaton {
     return urgent_.load(std::memory_order_relaxed) != 0;
   }
   /// Owner: whether anybody is listed.
-  [[nodiscard]] bool wanted() const noexcept { return listed_.load(std::memory_order_relaxed) != 0; }
+  [[nodiscard]] bool wanted() const noexcept {
+    return listed_.load(std::memory_order_relaxed) != 0;
+  }
   [[nodiscard]] Holder holder() const noexcept {
     return static_cast<Holder>(holder_.load(std::memory_order_seq_cst));
   }

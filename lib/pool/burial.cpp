@@ -71,8 +71,7 @@ void Burial::bury(Lane& lane, ExitStatus status) {
 void Burial::settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, ExitStatus status) {
   Flight& flight = lane.flights[number];
   if (flight.revoked) return;  // it was ended, or is elsewhere, already
-  const std::uint64_t stamp =
-      lane.worker_flight(number).started_ns.load(std::memory_order_acquire);
+  const std::uint64_t stamp = lane.worker_flight(number).started_ns.load(std::memory_order_acquire);
   // It was killed for an item that has ended meanwhile: the one that ran is not to blame.
   if (static_cast<std::int64_t>(stamp) != flight.overdue_stamp) flight.overdue = false;
   MapState* const map = flight.map;
@@ -103,8 +102,7 @@ void Burial::settle_chunk(Lane& lane, std::uint16_t number, ExitStatus status) {
     const std::uint64_t block = line.block.load(std::memory_order_acquire);
     if (done != 0 && !collector_.settle_items(lane, flight, block, done, false)) {
       ++state_.counters.protocol_breaches;
-      settler_.items_local_error(map, flight.first, done,
-                                 loss(lane, flight, status, flight.first));
+      settler_.items_local_error(map, flight.first, done, loss(lane, flight, status, flight.first));
     }
   }
   // It died with this chunk in hand: one item is lost, or a chunk that kills workers before its

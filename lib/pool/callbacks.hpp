@@ -24,9 +24,9 @@ class Callbacks {
   /// After `stop`.
   ~Callbacks();
 
-  /// One more callback will come, when its task has ended; until then the thread does not end. Makes
-  /// the thread if it is not there; `wait` is the first one's for all. False when the thread has
-  /// ended or is about to: then the caller runs it itself. Throws `std::system_error`.
+  /// One more callback will come, when its task has ended; until then the thread does not end.
+  /// Makes the thread if it is not there; `wait` is the first one's for all. False when the thread
+  /// has ended or is about to: then the caller runs it itself. Throws `std::system_error`.
   bool expect(WaitForResults wait);
   /// Runs one on the calling thread.
   void run_here(const Function& function) noexcept;

@@ -74,8 +74,8 @@ std::optional<std::span<const std::byte>> ChunkOutcomes::value(std::uint32_t ite
 }
 
 shm::ItemMark ChunkOutcomes::mark(std::uint32_t item) const noexcept {
-  const auto mark = __atomic_load_n(reinterpret_cast<const std::uint8_t*>(marks_) + item,
-                                    __ATOMIC_ACQUIRE);
+  const auto mark =
+      __atomic_load_n(reinterpret_cast<const std::uint8_t*>(marks_) + item, __ATOMIC_ACQUIRE);
   return mark == shm::item_ended     ? shm::item_ended
          : mark == shm::item_started ? shm::item_started
                                      : shm::item_unstarted;

@@ -109,9 +109,9 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
   }
   Flight& flight = lane.flights[message.flight];
   // What was taken back is skipped, or was begun and found to have no item left.
-  const bool nothing_ran = message.kind == ResultKind::skipped ||
-                           (message.kind == ResultKind::chunk && message.items_done == 0 &&
-                            flight.assigned == 0);
+  const bool nothing_ran =
+      message.kind == ResultKind::skipped ||
+      (message.kind == ResultKind::chunk && message.items_done == 0 && flight.assigned == 0);
   if (flight.position != message.position || (flight.revoked && !nothing_ran)) {
     breach(lane, "it answered a task twice, or one that was taken back");
     return false;
@@ -127,11 +127,9 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
 bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& message) {
   if (message.cost_ns != 0) {
     const std::uint64_t items = std::max<std::uint32_t>(1, message.items_done);
-    lane.learn_cost(static_cast<std::uint32_t>(
-                        std::min<std::uint64_t>(items * message.cost_ns, UINT32_MAX)),
-                    (flight.flags & ring::task_is_coroutine) != 0
-                        ? state_.options.child_concurrency + 2
-                        : 2);
+    lane.learn_cost(
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(items * message.cost_ns, UINT32_MAX)),
+        (flight.flags & ring::task_is_coroutine) != 0 ? state_.options.child_concurrency + 2 : 2);
     dispatcher_.update(lane);
     if (flight.map != nullptr) flight.map->cost_ns = message.cost_ns;
   }
@@ -256,8 +254,8 @@ bool Collector::handle_chunk(Lane& lane, Flight& flight, const ResultMessage& me
     return false;
   }
   lane.tasks_done += message.items_done;
-  dispatcher_.give_back(map, {flight.first + message.items_done,
-                              flight.assigned - message.items_done});
+  dispatcher_.give_back(map,
+                        {flight.first + message.items_done, flight.assigned - message.items_done});
   return true;
 }
 
@@ -291,9 +289,9 @@ void Collector::settle_item(const Lane& lane, MapState& map, std::uint64_t item,
     } else if (const auto bytes = outcomes.value(i)) {
       settler_.item_value(map, item, *bytes);
     } else {
-      settler_.items_local_error(map, item, 1,
-                                 std::make_exception_ptr(EncodingError(
-                                     "a worker's result lies outside its memory")));
+      settler_.items_local_error(
+          map, item, 1,
+          std::make_exception_ptr(EncodingError("a worker's result lies outside its memory")));
     }
     return;
   }
@@ -305,19 +303,19 @@ void Collector::settle_item(const Lane& lane, MapState& map, std::uint64_t item,
       settler_.items_stopped(map, item, 1, cancelled_error(TaskName::item_of(map, item)));
       return;
     case shm::ItemError::timed_out:
-      settler_.items_local_error(map, item, 1,
-                                 timeout_error(TaskName::item_of(map, item), map.options, lane,
-                                               TimedOut::stopped));
+      settler_.items_local_error(
+          map, item, 1,
+          timeout_error(TaskName::item_of(map, item), map.options, lane, TimedOut::stopped));
       return;
   }
 }
 
-/// A worker that is short of result space waits for this answer. False where it did not wait for the
-/// one before.
+/// A worker that is short of result space waits for this answer. False where it did not wait for
+/// the one before.
 bool Collector::handle_need_space(Lane& lane, const ResultMessage& message) {
-  const bool unanswered = std::any_of(
-      lane.controls_waiting.begin(), lane.controls_waiting.end(),
-      [](const ring::TaskMessage& m) { return m.kind == ring::TaskKind::grant; });
+  const bool unanswered =
+      std::any_of(lane.controls_waiting.begin(), lane.controls_waiting.end(),
+                  [](const ring::TaskMessage& m) { return m.kind == ring::TaskKind::grant; });
   if (unanswered) return false;
   const std::uint64_t bytes = message.payload.words[0];
   ring::TaskMessage answer{};

@@ -19,7 +19,8 @@ class Collector {
   bool drain(Lane& lane);
   /// The outcomes of the items of a chunk below `done`. With `marks`, each must be marked as ended.
   /// False where the worker's memory makes no sense. With the lock held.
-  bool settle_items(Lane& lane, Flight& flight, std::uint64_t block, std::uint32_t done, bool marks);
+  bool settle_items(Lane& lane, Flight& flight, std::uint64_t block, std::uint32_t done,
+                    bool marks);
   /// Item `i` of a chunk, which is `item` of its map and has an outcome.
   void settle_item(const Lane& lane, MapState& map, std::uint64_t item,
                    const ChunkOutcomes& outcomes, std::uint32_t i);

@@ -30,8 +30,7 @@ topology::Plan checked_plan(const PoolOptions& options) {
            std::to_string(options.child_concurrency));
   }
   if (options.max_pending == 0) refuse("PoolOptions::max_pending must be at least 1");
-  if (options.start_method != StartMethod::automatic &&
-      options.start_method != StartMethod::fork) {
+  if (options.start_method != StartMethod::automatic && options.start_method != StartMethod::fork) {
     refuse("PoolOptions::start_method: this version starts workers by fork only");
   }
   if (options.io == IoBackend::automatic) static_cast<void>(loop::backend_from_environment());
@@ -97,8 +96,8 @@ void Core::keep_initializer() {
 }
 
 bool Core::wait(LedgerEntry& entry, std::int64_t limit_ns) {
-  return turns_.wait_for(entry, limit_ns == Duration::ns_max ? os::never_ns
-                                                             : os::deadline_ns(limit_ns));
+  return turns_.wait_for(entry,
+                         limit_ns == Duration::ns_max ? os::never_ns : os::deadline_ns(limit_ns));
 }
 
 bool Core::cancel(LedgerEntry& entry) {
@@ -135,8 +134,9 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
 bool Core::read_in_place(LedgerEntry& entry) {
   if (!state_.guard.same_process()) {
     if (entry.side->segment == nullptr) return false;
-    throw PoolClosed("this result lies in memory that a forked child does not have: get it before "
-                     "the fork");
+    throw PoolClosed(
+        "this result lies in memory that a forked child does not have: get it before "
+        "the fork");
   }
   const Locked lock(state_);
   if (entry.side->segment == nullptr) return false;
@@ -229,12 +229,18 @@ std::vector<WorkerInfo> Core::infos() const {
     info.generation = lane->generation;
     info.tasks_done = lane->tasks_done;
     switch (lane->state) {
-      case Lane::State::none: info.state = WorkerInfo::State::lost; break;
-      case Lane::State::starting: info.state = WorkerInfo::State::starting; break;
+      case Lane::State::none:
+        info.state = WorkerInfo::State::lost;
+        break;
+      case Lane::State::starting:
+        info.state = WorkerInfo::State::starting;
+        break;
       case Lane::State::ready:
         info.state = lane->pid != 0 ? WorkerInfo::State::ready : WorkerInfo::State::starting;
         break;
-      default: info.state = WorkerInfo::State::stopping; break;
+      default:
+        info.state = WorkerInfo::State::stopping;
+        break;
     }
     if (lane->segment != nullptr) lane->read_note(info);
     infos.push_back(std::move(info));

@@ -50,6 +50,7 @@ class Core final : public detail::PoolCore {
   [[nodiscard]] PoolStats stats() const;
   /// What contradicts itself in the pool's accounts, a line each. Takes the lock; any time.
   [[nodiscard]] std::vector<std::string> verify() const;
+
  private:
   class CodeTable final : public detail::CodeMap {
    public:

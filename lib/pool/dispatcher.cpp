@@ -18,11 +18,11 @@ namespace {
 constexpr std::uint64_t token_mask = (std::uint64_t{1} << 48) - 1;
 
 std::exception_ptr arena_shortage(const Arena& arena, std::uint64_t bytes) {
-  return std::make_exception_ptr(ResourceError(
-      "PoolOptions::arena_bytes",
-      std::to_string(arena.limit()) + " bytes where arguments of " + std::to_string(bytes) +
-          " bytes were to be sent",
-      "raise the limit, send less at once, or use smaller chunks"));
+  return std::make_exception_ptr(
+      ResourceError("PoolOptions::arena_bytes",
+                    std::to_string(arena.limit()) + " bytes where arguments of " +
+                        std::to_string(bytes) + " bytes were to be sent",
+                    "raise the limit, send less at once, or use smaller chunks"));
 }
 
 void set_code(ring::TaskMessage& message, std::uint64_t code, std::uint8_t flags) noexcept {
@@ -284,9 +284,8 @@ bool Dispatcher::nothing_will_end() const noexcept {
 /// The first of the backlog finds no room although nothing runs: what holds memory goes first, and
 /// with nothing like it the rest is in results, so that waiting would not help.
 bool Dispatcher::make_room(const Waiting& first) {
-  const bool promoted = state_.backlog.promote([](const Waiting& w) {
-    return w.entry != nullptr && (w.entry->code & code_in_arena) != 0;
-  });
+  const bool promoted = state_.backlog.promote(
+      [](const Waiting& w) { return w.entry != nullptr && (w.entry->code & code_in_arena) != 0; });
   if (promoted) return true;
   if (first.map == nullptr) {
     state_.backlog.pop_front();

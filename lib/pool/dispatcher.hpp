@@ -14,7 +14,8 @@ class Dispatcher {
  public:
   Dispatcher(State& state, Settler& settler) noexcept : state_(state), settler_(settler) {}
 
-  /// A single task with arguments that fit its slot. Where no worker has room it waits in its entry.
+  /// A single task with arguments that fit its slot. Where no worker has room it waits in its
+  /// entry.
   void submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
               std::span<const std::byte> arguments);
   /// Shared memory for larger arguments, if a worker could take the task now.

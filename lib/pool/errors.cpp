@@ -37,7 +37,8 @@ std::string cause_text(const WorkerLost::Details& d) {
     case WorkerLost::Cause::killed_with_culprit:
       return "was killed for another task that it was running";
     case WorkerLost::Cause::abandoned:
-      return "was killed, did not end within 1 s (it is in uninterruptible sleep, in the kernel) and "
+      return "was killed, did not end within 1 s (it is in uninterruptible sleep, in the kernel) "
+             "and "
              "was abandoned";
     case WorkerLost::Cause::death:
       break;
@@ -69,7 +70,8 @@ WorkerLost::Details with_hint(WorkerLost::Details d) {
 }
 
 std::string lost_text(const WorkerLost::Details& d) {
-  std::string text = task_text(d.task, d.item) + " was lost: worker " + std::to_string(d.worker) + " (pid " + std::to_string(d.pid) + ") ";
+  std::string text = task_text(d.task, d.item) + " was lost: worker " + std::to_string(d.worker) +
+                     " (pid " + std::to_string(d.pid) + ") ";
   text += cause_text(d);
   if (!d.culprit.empty()) text += " (" + d.culprit + ")";
   text += phase_text(d.phase) + ". ";

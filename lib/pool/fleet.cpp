@@ -1,7 +1,7 @@
 #include "lib/pool/fleet.hpp"
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 #include <algorithm>
 #include <iterator>
@@ -202,8 +202,7 @@ std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
            ": " + text_of(decode_exception(lane.start_error));
   }
   if (lane.late) return late_text(lane, lane.initializing);
-  return worker + " died" +
-         (lane.initializing ? " in its initializer," : "") +
+  return worker + " died" + (lane.initializing ? " in its initializer," : "") +
          " before it was ready: " +
          (lane.abandoned ? "it did not end within 1 s of SIGKILL" : describe(status)) +
          (lane.oom_text.empty() ? "" : ". " + lane.oom_text);
@@ -288,7 +287,8 @@ std::int64_t Fleet::next_event_ns() const noexcept {
   for (const auto& lane : state_.lanes) {
     if (!lane->alive() && lane->respawn_ns != 0) next = std::min(next, lane->respawn_ns);
     if (lane->state == Lane::State::starting) next = std::min(next, lane->start_deadline_ns);
-    if (lane->alive() && lane->killed_ns != 0 && lane->pidfd) next = std::min(next, lane->give_up_ns);
+    if (lane->alive() && lane->killed_ns != 0 && lane->pidfd)
+      next = std::min(next, lane->give_up_ns);
   }
   return next;
 }

@@ -30,7 +30,8 @@ class Fleet {
   /// Kills workers that are not ready in time.
   void check_starts(std::int64_t now_ns);
   /// Gives up processes that do not end although they were killed (uninterruptible sleep): their
-  /// tasks end, their memory is theirs. Returns their pidfds, which stay open until they have ended.
+  /// tasks end, their memory is theirs. Returns their pidfds, which stay open until they have
+  /// ended.
   std::vector<int> abandon(std::int64_t now_ns);
   /// One of those has ended. Returns the pidfds that are done with.
   std::vector<os::Fd> reap_abandoned();
@@ -67,7 +68,7 @@ class Fleet {
   Turns& turns_;
   std::optional<start::Nursery> nursery_;
   bool nursery_dead_ = false;
-  std::int64_t remind_ns_ = 0;  // when workers that were told to leave are woken again
+  std::int64_t remind_ns_ = 0;     // when workers that were told to leave are woken again
   std::vector<os::Fd> abandoned_;  // pidfds
   std::uint64_t items_at_last_death_ = 0;
   std::int64_t pause_ns_ = 0;

@@ -28,8 +28,8 @@ struct Lane {
     none,      // no process
     starting,  // born, not ready
     ready,
-    leaving,   // told to leave
-    killed,    // SIGKILL was sent, or will be as soon as it is born
+    leaving,  // told to leave
+    killed,   // SIGKILL was sent, or will be as soon as it is born
   };
 
   unsigned index = 0;
@@ -49,22 +49,22 @@ struct Lane {
   std::vector<Flight> flights;
   std::vector<std::uint16_t> free_flights;
   std::atomic<std::uint32_t> outstanding{0};  // flights in use; written with the lock held
-  std::uint32_t timed = 0;        // of them, with a limit
+  std::uint32_t timed = 0;                    // of them, with a limit
   std::uint32_t depth = depth_start;
-  std::uint32_t task_ns = 0;      // measured cost of a task; 0: not known
+  std::uint32_t task_ns = 0;       // measured cost of a task; 0: not known
   std::atomic<bool> woken{false};  // the last push had to wake it
-  bool pushed = false;            // something was pushed since its bell was rung
-  bool urgent = false;            // of that, a control message
-  std::int64_t progress_ns = 0;   // when it last answered, with more to do; 0: not since it was idle
-  std::deque<std::uint64_t> controls;       // positions of control messages not yet read
+  bool pushed = false;             // something was pushed since its bell was rung
+  bool urgent = false;             // of that, a control message
+  std::int64_t progress_ns = 0;  // when it last answered, with more to do; 0: not since it was idle
+  std::deque<std::uint64_t> controls;  // positions of control messages not yet read
   std::deque<ring::TaskMessage> controls_waiting;
-  std::vector<std::uint64_t> give_backs;    // result blocks to be given back
-  std::vector<LedgerEntry*> kept;           // whose results lie in the segment
+  std::vector<std::uint64_t> give_backs;  // result blocks to be given back
+  std::vector<LedgerEntry*> kept;         // whose results lie in the segment
 
   pid_t pid = 0;
   os::Fd pidfd;
   bool watched = false;  // by the service thread
-  os::Fd eventfd;  // of all generations
+  os::Fd eventfd;        // of all generations
   topology::CpuSet cpus;
   int numa_node = -1;
   int only_cpu = -1;  // where it is bound to one
@@ -72,7 +72,7 @@ struct Lane {
   std::int64_t respawn_ns = 0;  // when there is no process: when the next one is made
   std::uint64_t birth_position = 0;
   std::uint64_t tasks_done = 0;
-  std::string culprit;  // what it was killed for
+  std::string culprit;          // what it was killed for
   bool abandoned = false;       // it was killed and did not end
   bool was_ready = false;       // this generation
   bool late = false;            // it was killed at its start limit
@@ -86,7 +86,7 @@ struct Lane {
   std::vector<std::byte> start_error;  // what
 
   static constexpr std::uint32_t depth_start = 4;
-  static constexpr std::uint32_t depth_ns = 20'000;        // work that a worker is given ahead
+  static constexpr std::uint32_t depth_ns = 20'000;         // work that a worker is given ahead
   static constexpr std::uint32_t depth_woken_ns = 100'000;  // where it sleeps between
 
   [[nodiscard]] bool takes_tasks() const noexcept { return state == State::ready; }
@@ -95,9 +95,7 @@ struct Lane {
   [[nodiscard]] std::uint32_t in_flight() const noexcept {
     return outstanding.load(std::memory_order_relaxed);
   }
-  void set_in_flight(std::uint32_t n) noexcept {
-    outstanding.store(n, std::memory_order_relaxed);
-  }
+  void set_in_flight(std::uint32_t n) noexcept { outstanding.store(n, std::memory_order_relaxed); }
   [[nodiscard]] bool has_room() const noexcept {
     return in_flight() < depth && !free_flights.empty();
   }

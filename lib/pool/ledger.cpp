@@ -21,9 +21,7 @@ struct Ledger::Chunk {
   }
 };
 
-Ledger& Ledger::of(const LedgerEntry& entry) noexcept {
-  return *Chunk::of(entry).ledger;
-}
+Ledger& Ledger::of(const LedgerEntry& entry) noexcept { return *Chunk::of(entry).ledger; }
 
 LedgerEntry& Ledger::entry_at(std::uint32_t number) noexcept {
   return chunks_[number / Chunk::entries_max]->entries[number % Chunk::entries_max];
@@ -31,13 +29,13 @@ LedgerEntry& Ledger::entry_at(std::uint32_t number) noexcept {
 
 void Ledger::grow() {
   static_assert(sizeof(Chunk) <= Chunk::bytes);
-  void* memory = ::operator new(Chunk::bytes, std::align_val_t{Chunk::bytes});
+  void* memory = ::operator new (Chunk::bytes, std::align_val_t{Chunk::bytes});
   auto* chunk = new (memory) Chunk{};
   chunk->ledger = this;
   chunk->first = static_cast<std::uint32_t>(chunks_.size()) * Chunk::entries_max;
   chunks_.emplace_back(chunk, [](Chunk* c) {
     c->~Chunk();
-    ::operator delete(c, std::align_val_t{Chunk::bytes});
+    ::operator delete (c, std::align_val_t{Chunk::bytes});
   });
   free_.reserve(chunks_.size() * Chunk::entries_max);
   for (std::uint32_t i = Chunk::entries_max; i-- > 0;) free_.push_back(chunk->first + i);

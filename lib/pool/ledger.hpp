@@ -1,9 +1,9 @@
 // The ledger: where entries live. They may outlive the pool, for as long as a handle does.
 //
-// Taking is the pool's alone, under its lock. Giving back may be done by any thread that drops a last
-// handle: a push onto a list that the taker empties whole (Treiber's stack without its ABA, since
-// nothing is ever popped singly). The list's head word also counts, so that whoever brings back the
-// last entry after the pool's end knows it, and takes the ledger down.
+// Taking is the pool's alone, under its lock. Giving back may be done by any thread that drops a
+// last handle: a push onto a list that the taker empties whole (Treiber's stack without its ABA,
+// since nothing is ever popped singly). The list's head word also counts, so that whoever brings
+// back the last entry after the pool's end knows it, and takes the ledger down.
 //
 //   head word:  | orphaned 1 | given back 31 | newest entry 32 |
 #pragma once

@@ -25,11 +25,11 @@ struct MapState {
   std::uint64_t code = 0;  // packed token
   TaskOptions options;
   bool timed = false;
-  bool listed = false;                // in the backlog
-  std::exception_ptr stop_error;      // cancelled or terminated: nothing more starts
-  std::uint64_t next = 0;             // first item never given out
-  std::uint64_t ended = 0;            // items with an outcome
-  std::uint32_t cost_ns = 0;          // of an item; 0: not known
+  bool listed = false;            // in the backlog
+  std::exception_ptr stop_error;  // cancelled or terminated: nothing more starts
+  std::uint64_t next = 0;         // first item never given out
+  std::uint64_t ended = 0;        // items with an outcome
+  std::uint32_t cost_ns = 0;      // of an item; 0: not known
   std::uint32_t chunk_items_max = 1 << 24;
   std::vector<ItemRange> taken_back;  // given out, not started, to be given out again
 
@@ -39,9 +39,7 @@ struct MapState {
     for (const ItemRange& range : taken_back) n += range.count;
     return n;
   }
-  [[nodiscard]] bool exhausted() const noexcept {
-    return next == job->items && taken_back.empty();
-  }
+  [[nodiscard]] bool exhausted() const noexcept { return next == job->items && taken_back.empty(); }
 
   /// The next range to give out, of at most `count` items. There is one.
   ItemRange take(std::uint32_t count) {
@@ -69,7 +67,8 @@ struct MapState {
     if (job->coroutine) return 1;
     std::uint64_t n = job->items / (std::uint64_t{64} * workers);
     if (cost_ns != 0) n = std::min<std::uint64_t>(n, chunk_ns_max / cost_ns);
-    n = std::min<std::uint64_t>(n, chunk_bytes_max / std::max<std::size_t>(1, job->item_bytes_hint));
+    n = std::min<std::uint64_t>(n,
+                                chunk_bytes_max / std::max<std::size_t>(1, job->item_bytes_hint));
     n = std::min(n, unassigned() / (std::uint64_t{2} * workers));
     return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(n, 1, count_max));
   }
@@ -79,7 +78,7 @@ struct MapState {
     chunk_items_max = std::max<std::uint32_t>(1, count / 2);
   }
 
-  static constexpr std::uint64_t chunk_ns_max = 1'000'000;   // measured work of an automatic chunk
+  static constexpr std::uint64_t chunk_ns_max = 1'000'000;  // measured work of an automatic chunk
   static constexpr std::uint64_t chunk_bytes_max = 256 << 10;  // both ways: stays in L2
 };
 

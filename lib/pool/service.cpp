@@ -42,8 +42,8 @@ std::size_t stack_bytes() noexcept {
 
 }  // namespace
 
-Service::Service(State& state, Collector& collector, TakeBack& takeback, Fleet& fleet,
-                 Turns& turns, TimeLimits& limits)
+Service::Service(State& state, Collector& collector, TakeBack& takeback, Fleet& fleet, Turns& turns,
+                 TimeLimits& limits)
     : state_(state),
       collector_(collector),
       takeback_(takeback),
@@ -147,9 +147,8 @@ bool Service::begin() noexcept {
   state_.phase = State::Phase::terminated;
   Fleet::kill_all(state_);
   while (!fleet_.gone()) {
-    const bool unwatched = std::any_of(state_.lanes.begin(), state_.lanes.end(), [](const auto& l) {
-      return l->alive() && !l->pidfd;
-    });
+    const bool unwatched = std::any_of(state_.lanes.begin(), state_.lanes.end(),
+                                       [](const auto& l) { return l->alive() && !l->pidfd; });
     if (unwatched) break;
     try {
       abandon();

@@ -1,5 +1,5 @@
-// The service thread: watches processes and timers, starts and reaps workers, and collects for those
-// who are not waiting. It never runs user code.
+// The service thread: watches processes and timers, starts and reaps workers, and collects for
+// those who are not waiting. It never runs user code.
 #pragma once
 
 #include <pthread.h>

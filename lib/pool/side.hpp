@@ -1,4 +1,5 @@
-// What an entry needs beyond its line: large arguments and results, errors, maps, callbacks, limits.
+// What an entry needs beyond its line: large arguments and results, errors, maps, callbacks,
+// limits.
 #pragma once
 
 #include <pinion/detail/pool_core.hpp>

@@ -73,18 +73,18 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
 
 void State::skip_lap([[maybe_unused]] Lane& lane) noexcept {
   if constexpr (!shm::TaskRing::shared_indices) {
-    lane.tasks = shm::TaskRing::Producer(arena.at(arena.layout().task_ring(lane.index)),
-                                         capacity.ring_slots,
-                                         lane.tasks.position() + capacity.ring_slots);
+    lane.tasks =
+        shm::TaskRing::Producer(arena.at(arena.layout().task_ring(lane.index)), capacity.ring_slots,
+                                lane.tasks.position() + capacity.ring_slots);
   }
 }
 
 void State::remake_rings([[maybe_unused]] Lane& lane) {
   if constexpr (shm::TaskRing::shared_indices) {
     // A dead worker may have left its index anywhere: both queues begin anew.
-    lane.tasks = shm::TaskRing::Producer(arena.bell_memory() +
-                                             arena.bell_layout().task_ring(lane.index),
-                                         capacity.ring_slots, lane.tasks.position());
+    lane.tasks =
+        shm::TaskRing::Producer(arena.bell_memory() + arena.bell_layout().task_ring(lane.index),
+                                capacity.ring_slots, lane.tasks.position());
     shm::ResultRing::Producer(result_ring_memory(lane.index), capacity.ring_slots,
                               lane.results.position());
   }

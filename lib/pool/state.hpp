@@ -42,7 +42,7 @@ struct State {
   PoolOptions options;
   topology::Plan plan;
   const unsigned workers;
-  const bool crowded;        // more workers than cores: nobody spins
+  const bool crowded;          // more workers than cores: nobody spins
   const std::int64_t spin_ns;  // how long one looks for work before it sleeps
   os::ForkGuard guard;
 
@@ -52,11 +52,11 @@ struct State {
   start::ModuleTable modules;
   Ledger& ledger;
   ring::Fencing fencing;
-  os::Fd eventfd;        // wakes the service thread
-  ring::Bell bell;       // the manager's
+  os::Fd eventfd;   // wakes the service thread
+  ring::Bell bell;  // the manager's
   std::vector<std::unique_ptr<Lane>> lanes;
-  LaneSet idle_lanes;    // ready, with nothing to do
-  LaneSet open_lanes;    // ready, with room
+  LaneSet idle_lanes;          // ready, with nothing to do
+  LaneSet open_lanes;          // ready, with room
   std::vector<Lane*> to_ring;  // pushed to since the lock was taken
   Backlog backlog;
   std::vector<std::unique_ptr<MapState>> maps;
@@ -65,7 +65,7 @@ struct State {
   bool timed_check_moved = false;              // it must be told
 
   Phase phase = Phase::open;
-  std::string failure;   // why it failed
+  std::string failure;  // why it failed
   PoolStats counters;
   unsigned ready_workers = 0;
   unsigned deaths_before_ready = 0;  // in a row
@@ -87,16 +87,16 @@ struct State {
   Callbacks callbacks;
 
   // Read without the lock:
-  std::atomic<std::uint64_t> pending{0};    // items accepted and not ended; written under it
-  std::atomic<bool> backlogged{false};      // somebody must collect, or work stands still
+  std::atomic<std::uint64_t> pending{0};      // items accepted and not ended; written under it
+  std::atomic<bool> backlogged{false};        // somebody must collect, or work stands still
   std::atomic<bool> controls_waiting{false};  // messages that a worker has no slots for yet
-  std::atomic<std::uint64_t> collected{0};  // times that results were looked for
-  std::atomic<std::uint64_t> wakes{0};      // system calls that woke a worker
-  std::atomic<bool> refusing{false};        // no longer accepting
-  std::atomic<bool> room_wanted{false};     // a submit waits for `pending` to fall
+  std::atomic<std::uint64_t> collected{0};    // times that results were looked for
+  std::atomic<std::uint64_t> wakes{0};        // system calls that woke a worker
+  std::atomic<bool> refusing{false};          // no longer accepting
+  std::atomic<bool> room_wanted{false};       // a submit waits for `pending` to fall
   std::atomic<bool> service_told{false};
   std::atomic<bool> service_ticks{false};  // it looks again by itself within a millisecond
-  std::atomic<bool> ended{false};           // no worker is left, and none comes
+  std::atomic<bool> ended{false};          // no worker is left, and none comes
 
   /// With rings that have shared indices: where they lie, in the bell segment.
   [[nodiscard]] std::byte* result_ring_memory(unsigned worker) const noexcept {

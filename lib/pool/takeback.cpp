@@ -197,8 +197,8 @@ void TakeBack::stop_everything() {
 }
 
 bool TakeBack::balance() {
-  const bool waiting = state_.controls_waiting.load(std::memory_order_relaxed) &&
-                       dispatcher_.flush_all_controls();
+  const bool waiting =
+      state_.controls_waiting.load(std::memory_order_relaxed) && dispatcher_.flush_all_controls();
   return move_work() || waiting;
 }
 
@@ -236,7 +236,8 @@ void TakeBack::move_half(Lane& from) {
   const std::uint64_t claimed = from.worker_line().claimed.load(std::memory_order_acquire);
   std::erase_if(flights, [&](std::uint16_t i) { return from.flights[i].position < claimed; });
   if (!flights.empty()) {
-    flights.erase(flights.begin(), flights.begin() + static_cast<std::ptrdiff_t>(flights.size() / 2));
+    flights.erase(flights.begin(),
+                  flights.begin() + static_cast<std::ptrdiff_t>(flights.size() / 2));
     const auto taken = revoke(from, flights);
     // Latest first, each to the front: so they keep their order.
     for (auto it = taken.rbegin(); it != taken.rend(); ++it) dispatcher_.requeue(from, *it);

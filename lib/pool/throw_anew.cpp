@@ -32,8 +32,8 @@ struct Copier<> {
 }  // namespace
 
 void throw_anew(const std::exception_ptr& error) {
-  Copier<WorkerLost, TaskTimeout, Cancelled, PoolTerminated, EncodingError,
-         ResourceError>::copy(error);
+  Copier<WorkerLost, TaskTimeout, Cancelled, PoolTerminated, EncodingError, ResourceError>::copy(
+      error);
 }
 
 }  // namespace pinion::pool

@@ -33,8 +33,8 @@ std::int64_t TimeLimits::check(Lane& lane, std::uint16_t number, std::int64_t no
   Flight& flight = lane.flights[number];
   const TaskOptions& options =
       flight.map != nullptr ? flight.map->options : flight.entry->side->options;
-  const auto stamp =
-      static_cast<std::int64_t>(lane.worker_flight(number).started_ns.load(std::memory_order_acquire));
+  const auto stamp = static_cast<std::int64_t>(
+      lane.worker_flight(number).started_ns.load(std::memory_order_acquire));
   // A stamp from before its dispatch is another task's, one from the future is nonsense.
   const bool started = stamp >= flight.dispatched_ns && stamp <= now_ns;
   if (!started) return os::add_ns(now_ns, std::max(options.timeout.ns(), look_again_ns));

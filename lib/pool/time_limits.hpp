@@ -12,8 +12,9 @@ class TimeLimits {
   explicit TimeLimits(State& state) noexcept : state_(state) {}
 
   /// Kills workers whose task has run too long and has not stopped within its grace: tasks see for
-  /// themselves when their time has passed. Returns when to look next. A task that has not started cannot run out of time before
-  /// now plus its limit, so nothing is looked at more often than limits are long.
+  /// themselves when their time has passed. Returns when to look next. A task that has not started
+  /// cannot run out of time before now plus its limit, so nothing is looked at more often than
+  /// limits are long.
   std::int64_t check(std::int64_t now_ns);
 
  private:

@@ -17,7 +17,8 @@ TopologyReport describe_topology(const Placement& placement, unsigned processes)
     report.usable.emplace_back((source.decided ? "* " : "  ") + source.name, source.said);
   }
   report.usable.emplace_back("  usable", usable.own().text());
-  const topology::Plan plan = topology::make_plan(placement, processes, machine, usable, environment);
+  const topology::Plan plan =
+      topology::make_plan(placement, processes, machine, usable, environment);
   report.placement.push_back("decided by " + plan.source);
   for (std::size_t i = 0; i < plan.workers.size(); ++i) {
     const auto& worker = plan.workers[i];

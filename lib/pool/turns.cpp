@@ -1,7 +1,7 @@
 #include "lib/pool/turns.hpp"
 
-#include <pinion/errors.hpp>
 #include <sched.h>
+#include <pinion/errors.hpp>
 
 #include <algorithm>
 
@@ -58,8 +58,8 @@ void Turns::look_again() noexcept {
   if (state_.any_results()) ++state_.counters.late_wakeups;
   for (const auto& lane : state_.lanes) {
     if (!lane->takes_tasks() || lane->in_flight() == 0) continue;
-    const bool unread = lane->worker_line().claimed.load(std::memory_order_acquire) <
-                        lane->tasks.position();
+    const bool unread =
+        lane->worker_line().claimed.load(std::memory_order_acquire) < lane->tasks.position();
     if (!unread) continue;
     if (lane->bell.where() == ring::Bell::on_futex) {
       ++state_.counters.late_wakeups;
@@ -172,7 +172,8 @@ bool Turns::wait_for_room(std::int64_t deadline_ns) {
 }
 
 void Turns::wait_for_callbacks(const std::function<bool()>& reached) {
-  wait(&state_.callbacks, [] {}, reached, os::never_ns, true);
+  wait(
+      &state_.callbacks, [] {}, reached, os::never_ns, true);
 }
 
 bool Turns::wait_for_drain(std::int64_t deadline_ns) {

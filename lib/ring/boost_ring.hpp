@@ -32,7 +32,7 @@ class BoostRing {
     Producer() noexcept = default;
     /// Makes the queue; the consumer is made after it, from the same memory.
     Producer(std::byte* memory, std::size_t capacity, std::uint64_t position) noexcept
-        : queue_(new(memory) Queue), position_(position) {
+        : queue_(new (memory) Queue), position_(position) {
       PINION_ENSURE(capacity <= capacity_max);
     }
     struct Attach {};

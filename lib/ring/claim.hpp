@@ -83,7 +83,8 @@ constexpr std::uint64_t pack_limit(std::uint64_t position, std::uint32_t first) 
 /// The first item that must not start; the whole chunk where the word is another task's.
 constexpr std::uint32_t limit_of(std::uint64_t word, std::uint64_t position,
                                  std::uint32_t count) noexcept {
-  if (word == 0) [[likely]] return count;
+  if (word == 0) [[likely]]
+    return count;
   const bool ours = word >> 32 == limit_tag(position);
   const auto limit = static_cast<std::uint32_t>(word);
   return ours && limit < count ? limit : count;
@@ -109,7 +110,8 @@ inline bool claim(BasicWorkerLine<Atomics>& mine, const BasicManagerLine<Atomics
   }
   fast_barrier<Atomics>(fencing);  // EDGE claim
   const std::uint64_t end = load_behind<Atomics>(theirs.revoked_end, std::memory_order_acquire);
-  if (position >= end) [[likely]] return true;
+  if (position >= end) [[likely]]
+    return true;
   if (end == ~std::uint64_t{0}) return false;  // abandoned: nothing more may start here
   return verdict.revoked.load(std::memory_order_relaxed) != position + 1;
 }

@@ -41,7 +41,7 @@ enum class TaskKind : std::uint8_t {
 
 enum TaskFlags : std::uint8_t {
   payload_is_inline = 1,
-  task_is_timed = 2,      // each item's start is stamped; the limit stands in its verdict
+  task_is_timed = 2,  // each item's start is stamped; the limit stands in its verdict
   task_is_coroutine = 4,
   task_has_short_items = 8,  // under 100 ns each: they are started in strips
 };

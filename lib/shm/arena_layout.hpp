@@ -82,7 +82,7 @@ struct ManagerLayout {
 
 /// What a worker says about its event loop, for display. Written by the worker, once.
 struct WorkerNote {
-  std::atomic<std::uint32_t> backend;  // pinion::IoBackend; 0 until it is made (release)
+  std::atomic<std::uint32_t> backend;       // pinion::IoBackend; 0 until it is made (release)
   std::atomic<std::uint32_t> initializing;  // 1 while the initializer runs
   char reason[120];
 };
@@ -125,8 +125,7 @@ struct BellLayout {
     return align_up(TaskRing::bytes(capacity.ring_slots), ring::writer_bytes);
   }
   [[nodiscard]] constexpr std::uint64_t ring_stride() const noexcept {
-    return task_ring_bytes() +
-           align_up(ResultRing::bytes(capacity.ring_slots), ring::writer_bytes);
+    return task_ring_bytes() + align_up(ResultRing::bytes(capacity.ring_slots), ring::writer_bytes);
   }
   [[nodiscard]] constexpr std::uint64_t task_ring(unsigned index) const noexcept {
     return worker(workers) + index * ring_stride();
@@ -141,13 +140,25 @@ struct BellLayout {
 
 /// Differs between two builds that lay anything out differently.
 constexpr std::uint64_t layout_number() noexcept {
-  constexpr std::uint64_t sizes[] = {
-      sizeof(void*),        sizeof(SegmentHeader), sizeof(ring::ManagerLine),
-      sizeof(ring::Verdict), sizeof(ring::WorkerLine), sizeof(ring::TaskMessage),
-      sizeof(ring::ResultMessage), sizeof(ModuleEntry), sizeof(WorkerNote), sizeof(WorkerFlight), modules_max,
-      ManagerLayout{1}.arguments(), WorkerLayout{}.result_ring(), WorkerLayout{}.results(),
-      BellLayout{1}.ring_stride(), TaskRing::shared_indices, alignof(ring::Slot<ring::TaskMessage>),
-      offsetof(ring::TaskMessage, payload), offsetof(ring::ResultMessage, payload)};
+  constexpr std::uint64_t sizes[] = {sizeof(void*),
+                                     sizeof(SegmentHeader),
+                                     sizeof(ring::ManagerLine),
+                                     sizeof(ring::Verdict),
+                                     sizeof(ring::WorkerLine),
+                                     sizeof(ring::TaskMessage),
+                                     sizeof(ring::ResultMessage),
+                                     sizeof(ModuleEntry),
+                                     sizeof(WorkerNote),
+                                     sizeof(WorkerFlight),
+                                     modules_max,
+                                     ManagerLayout{1}.arguments(),
+                                     WorkerLayout{}.result_ring(),
+                                     WorkerLayout{}.results(),
+                                     BellLayout{1}.ring_stride(),
+                                     TaskRing::shared_indices,
+                                     alignof(ring::Slot<ring::TaskMessage>),
+                                     offsetof(ring::TaskMessage, payload),
+                                     offsetof(ring::ResultMessage, payload)};
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over the numbers
   for (const std::uint64_t n : sizes) hash = (hash ^ n) * 0x100000001b3;
   return hash;

@@ -8,8 +8,8 @@ namespace pinion::shm {
 
 /// How much can be under way to one worker.
 struct Capacity {
-  /// Slots of each ring, a power of two. 1024 slots are 64 KiB, which stays in a core's second-level
-  /// cache; 20 us of the shortest tasks (20 ns) are as many.
+  /// Slots of each ring, a power of two. 1024 slots are 64 KiB, which stays in a core's
+  /// second-level cache; 20 us of the shortest tasks (20 ns) are as many.
   std::uint32_t ring_slots = 1024;
   /// Tasks: each holds a result slot. Numbers of 16 bits name them, and one means none.
   std::uint32_t flights = 768;

@@ -1,10 +1,10 @@
 #include "lib/shm/segment.hpp"
 
 #include <fcntl.h>
-#include <pinion/errors.hpp>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <pinion/errors.hpp>
 
 #include <cerrno>
 #include <cstring>

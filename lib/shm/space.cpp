@@ -9,8 +9,8 @@ namespace pinion::shm {
 namespace {
 
 constexpr std::uint64_t extent_align = 4096;
-constexpr std::array<std::uint64_t, 15> class_bytes = {64,   128,  192,  256,  384,  512,  768, 1024,
-                                                       1536, 2048, 3072, 4096, 5440, 6528, 8192};
+constexpr std::array<std::uint64_t, 15> class_bytes = {
+    64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 5440, 6528, 8192};
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t align) noexcept {
   return (n + align - 1) / align * align;
@@ -175,11 +175,12 @@ void Space::give_extent(std::uint64_t offset, std::uint64_t bytes) noexcept {
 void Space::join_free(std::uint64_t offset, std::uint64_t bytes) noexcept {
   const auto after = by_offset_.lower_bound(offset);
   PINION_ENSURE(after == by_offset_.end() || offset + bytes <= after->first);
-  const bool joins_before = after != by_offset_.begin() &&
-                            std::prev(after)->first + std::prev(after)->second == offset;
+  const bool joins_before =
+      after != by_offset_.begin() && std::prev(after)->first + std::prev(after)->second == offset;
   PINION_ENSURE(after == by_offset_.begin() ||
                 std::prev(after)->first + std::prev(after)->second <= offset);
-  const auto before = joins_before ? *std::prev(after) : std::pair<const std::uint64_t, std::uint64_t>();
+  const auto before =
+      joins_before ? *std::prev(after) : std::pair<const std::uint64_t, std::uint64_t>();
   if (after != by_offset_.end() && after->first == offset + bytes) {
     const std::uint64_t more = after->second;
     remove_free(after->first, more);

@@ -1,4 +1,5 @@
-// Hands out blocks of a segment's memory. All bookkeeping is private memory of the segment's writer.
+// Hands out blocks of a segment's memory. All bookkeeping is private memory of the segment's
+// writer.
 //
 // Small blocks (to 8 KiB) come from pages of 64 KiB, one size class a page, last freed first
 // handed out, so that they stay in cache. Larger ones are extents of whole 4 KiB, best fit, joined
@@ -77,9 +78,9 @@ class Space {
   std::vector<ByOffset::node_type> spare_by_offset_;
   std::vector<BySize::node_type> spare_by_size_;
   std::size_t extents_taken_ = 0;
-  std::vector<std::unique_ptr<Page>> pages_;                     // by page number
+  std::vector<std::unique_ptr<Page>> pages_;  // by page number
   std::array<std::size_t, classes> pages_made_{};
-  std::array<std::vector<Page*>, classes> open_;                 // pages that have free blocks
+  std::array<std::vector<Page*>, classes> open_;  // pages that have free blocks
 };
 
 }  // namespace pinion::shm

@@ -14,7 +14,7 @@ inline constexpr unsigned cpus_max = 4096;
 /// The order for one worker. Plain data: it travels to the nursery, later to a new program.
 struct Birth {
   std::uint64_t order = 0;  // set by the nursery's handle: the answer names it
-  std::uint64_t pool = 0;  // the pool's random number: both sides compare it
+  std::uint64_t pool = 0;   // the pool's random number: both sides compare it
   pid_t manager = 0;
   std::uint32_t worker = 0;
   std::uint32_t generation = 0;
@@ -31,7 +31,7 @@ struct Birth {
   std::uint8_t has_initializer = 0;
   std::uint8_t bound = 0;  // whether `cpus` says anything
   std::int32_t numa_node = -1;
-  std::uint64_t initializer_code = 0;  // packed CodeToken
+  std::uint64_t initializer_code = 0;    // packed CodeToken
   std::uint64_t initializer_offset = 0;  // of its arguments in the manager's segment
   std::uint64_t initializer_bytes = 0;
   std::int64_t spin_ns = 0;

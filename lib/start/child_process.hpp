@@ -10,9 +10,9 @@ namespace pinion::start {
 /// Dies by SIGKILL when the thread that made this process ends; at once if that has happened.
 void die_with_parent(pid_t parent) noexcept;
 
-/// Replaces each descriptor above 2 that is not in `keep` by one that refuses every use (EBADF): the
-/// number stays taken, so that nothing of ours can come to lie where the user's code expects its
-/// own.
+/// Replaces each descriptor above 2 that is not in `keep` by one that refuses every use (EBADF):
+/// the number stays taken, so that nothing of ours can come to lie where the user's code expects
+/// its own.
 void block_inherited_descriptors(std::span<const int> keep) noexcept;
 
 /// Handlers of the host program must not run here: dispositions back to default, SIGINT and SIGPIPE

@@ -1,9 +1,9 @@
 #include "lib/start/host_threads.hpp"
 
 #include <dirent.h>
-#include <pinion/errors.hpp>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <pinion/errors.hpp>
 
 #include <fstream>
 #include <string>

@@ -3,8 +3,8 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
-#include <pinion/errors.hpp>
 #include <unistd.h>
+#include <pinion/errors.hpp>
 
 #include <algorithm>
 #include <climits>
@@ -135,8 +135,8 @@ void* ModuleView::resolve(CodeToken token) {
     std::optional<std::uintptr_t> base;
     for_each_module([&](const dl_phdr_info& info, bool first) {
       // A build-id says it all; without one the path must do, for what fork inherited.
-      const bool same = build_id.empty() ? path_of(info, first) == path
-                                         : build_id_of(info) == build_id;
+      const bool same =
+          build_id.empty() ? path_of(info, first) == path : build_id_of(info) == build_id;
       if (same) base = info.dlpi_addr;
       return same;
     });
@@ -145,8 +145,9 @@ void* ModuleView::resolve(CodeToken token) {
   std::optional<std::uintptr_t> base = look();
   if (!base) {
     if (build_id.empty()) {
-      throw EncodingError(path + " has no build-id, so a worker cannot tell whether it loads the "
-                                 "same code; link it with -Wl,--build-id");
+      throw EncodingError(path +
+                          " has no build-id, so a worker cannot tell whether it loads the "
+                          "same code; link it with -Wl,--build-id");
     }
     if (::dlopen(path.c_str(), RTLD_NOW) == nullptr) {
       const char* why = ::dlerror();
@@ -154,8 +155,9 @@ void* ModuleView::resolve(CodeToken token) {
     }
     base = look();
     if (!base) {
-      throw EncodingError(path + " is not the file that the program has loaded (its build-id "
-                                 "differs); it was replaced while the program runs");
+      throw EncodingError(path +
+                          " is not the file that the program has loaded (its build-id "
+                          "differs); it was replaced while the program runs");
     }
   }
   if (bases_.size() <= token.module) bases_.resize(token.module + 1U);

@@ -39,7 +39,8 @@ class ModuleTable {
   /// loaded module.
   CodeToken token_of(const void* code) {
     const Known* known = cache_[slot_of(code)].load(std::memory_order_acquire);
-    if (known != nullptr && known->code == code) [[likely]] return known->token;
+    if (known != nullptr && known->code == code) [[likely]]
+      return known->token;
     return find(code);
   }
 
@@ -60,8 +61,8 @@ class ModuleTable {
   shm::ModuleEntry* entries_;
   std::array<std::atomic<const Known*>, cache_slots> cache_{};
   std::mutex mutex_;
-  std::deque<Known> known_;             // addresses stay valid
-  std::vector<std::uintptr_t> bases_;   // of the modules in the table
+  std::deque<Known> known_;            // addresses stay valid
+  std::vector<std::uintptr_t> bases_;  // of the modules in the table
 };
 
 /// The worker's side: tokens to addresses.

@@ -143,8 +143,7 @@ Nursery::Nursery(WorkerMain worker_main) {
 void Nursery::reap_lost() noexcept {
   // The service thread makes no children but through us: what it still has was made, and its
   // birth was not answered.
-  const std::string path =
-      "/proc/self/task/" + std::to_string(::syscall(SYS_gettid)) + "/children";
+  const std::string path = "/proc/self/task/" + std::to_string(::syscall(SYS_gettid)) + "/children";
   std::ifstream children(path);
   std::vector<pid_t> lost;
   for (pid_t pid = 0; children >> pid;) lost.push_back(pid);

@@ -1,5 +1,5 @@
-// The nursery: a small single-threaded process from which every worker is made, the first as well as
-// the respawned, so that no fork ever happens in a busy, threaded program.
+// The nursery: a small single-threaded process from which every worker is made, the first as well
+// as the respawned, so that no fork ever happens in a busy, threaded program.
 //
 //   manager: service thread ── fork ──► nursery ── clone(CLONE_PARENT) ──► worker
 //        └───────────────────── is the parent of both ─────────────────────┘

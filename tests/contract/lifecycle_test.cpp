@@ -250,7 +250,8 @@ TEST_CASE("a submit that waits for room learns of close and terminate") {
   }
 }
 
-TEST_CASE("a pool with many tasks that wait is terminated in time that grows with them, no faster") {
+TEST_CASE(
+    "a pool with many tasks that wait is terminated in time that grows with them, no faster") {
   pinion::Pool pool(pinion::PoolOptions{.processes = 1});
   auto slow = pool.apply_async([] { std::this_thread::sleep_for(60s); });
   std::vector<pinion::AsyncResult<int>> waiting;

@@ -83,8 +83,8 @@ class SmallCgroup {
 };
 
 void take_memory(std::size_t bytes) {
-  void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                              -1, 0);
+  void* const memory =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) std::memset(memory, 1, bytes);
 }
 
@@ -116,7 +116,8 @@ TEST_CASE("a lost item is named by its index and its map's number") {
   }
 }
 
-TEST_CASE("a task that ran too long names its limit, its worker and, where it was killed, the grace") {
+TEST_CASE(
+    "a task that ran too long names its limit, its worker and, where it was killed, the grace") {
   const NothingLeft nothing;
   pinion::Pool pool(pinion::PoolOptions{.processes = 1});
   const pinion::TaskOptions limits{.timeout = 20ms, .grace = 10ms};

@@ -101,8 +101,9 @@ TEST_CASE("calls that are only better than others may be refused") {
     long number;
   };
   const Call calls[] = {
-      {"epoll_pwait2", 441}, {"membarrier", SYS_membarrier}, {"close_range", 436},
-      {"get_mempolicy", SYS_get_mempolicy}, {"clone3", 435},
+      {"epoll_pwait2", 441}, {"membarrier", SYS_membarrier},
+      {"close_range", 436},  {"get_mempolicy", SYS_get_mempolicy},
+      {"clone3", 435},
   };
   for (const Call& call : calls) {
     for (const int error : {EPERM, ENOSYS}) {

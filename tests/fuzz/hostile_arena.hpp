@@ -5,9 +5,9 @@
 // nothing is read outside the worker's memory, and nothing costs more than it may. What does not
 // hold ends the process.
 //
-// Tried by hand: `Lane::checked` with `offset + bytes > end` is found in 0.2 s by a seed, and a chunk
-// whose flight may lose its last item (so that the flight outlives its map) in less than a second.
-// Not found in 12 s: an answer that is taken without a look at its position.
+// Tried by hand: `Lane::checked` with `offset + bytes > end` is found in 0.2 s by a seed, and a
+// chunk whose flight may lose its last item (so that the flight outlives its map) in less than a
+// second. Not found in 12 s: an answer that is taken without a look at its position.
 #pragma once
 
 #include <cstdint>

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "support/seed.hpp"
 #include "tools/pinion/command_template.hpp"
 #include "tools/pinion/executable_finder.hpp"
 #include "tools/pinion/shell_words.hpp"
-#include "support/seed.hpp"
 
 using pinion::command::append_quoted;
 using pinion::command::CommandTemplate;

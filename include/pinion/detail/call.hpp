@@ -90,15 +90,15 @@ struct CallThunk {
 
 /// The encoded size of every call of this kind, where no value changes it.
 template <class F, class Tuple>
-inline constexpr FixedSize fixed_call_size =
-    fixed_callable_size<F> && fixed_size<Tuple>
-        ? FixedSize(*fixed_callable_size<F> + *fixed_size<Tuple>)
-        : std::nullopt;
+inline constexpr FixedSize fixed_call_size = fixed_callable_size<F>&& fixed_size<Tuple>
+                                                 ? FixedSize(*fixed_callable_size<F> +
+                                                             *fixed_size<Tuple>)
+                                                 : std::nullopt;
 
 /// Whether its bytes travel in the slot.
 template <class F, class Tuple>
-inline constexpr bool travels_inline =
-    fixed_call_size<F, Tuple>.value_or(inline_bytes_max + 1) <= inline_bytes_max;
+inline constexpr bool travels_inline = fixed_call_size<F, Tuple>.value_or(inline_bytes_max +
+                                                                          1) <= inline_bytes_max;
 
 /// A call whose callable and arguments are somebody else's, for as long as the submit takes.
 template <class F, class Tuple>

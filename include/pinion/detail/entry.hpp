@@ -27,8 +27,8 @@ enum EntryState : std::uint32_t {
   entry_callback = 8,  // callbacks are registered
 };
 
-// An entry ends, is waited for and is dropped at any time: each is a bit, set once, and who sets one
-// learns from the others what is left to do.
+// An entry ends, is waited for and is dropped at any time: each is a bit, set once, and who sets
+// one learns from the others what is left to do.
 template <class Word>
 [[nodiscard]] bool has_ended(const Word& state) noexcept {
   return (state.load(std::memory_order_acquire) & entry_done) != 0;
@@ -52,10 +52,10 @@ template <class Word>
 
 enum class Outcome : std::uint8_t {
   none,
-  value,        // in `data`, or in `side`
-  remote_error, // an encoded exception, in `side`
-  local_error,  // an exception made here, in `side`
-  mapped,       // a map: its job holds values and errors
+  value,         // in `data`, or in `side`
+  remote_error,  // an encoded exception, in `side`
+  local_error,   // an exception made here, in `side`
+  mapped,        // a map: its job holds values and errors
 };
 
 /// Set once, under the pool's lock; read by any thread, without.

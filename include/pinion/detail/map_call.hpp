@@ -111,10 +111,12 @@ struct MapThunk {
     if constexpr (ChunkItems<T>::in_place) {
       const std::byte* const bytes = reader.take(std::size_t{count} * sizeof(T));
       const T* const items = reinterpret_cast<const T*>(bytes);
-      run_strips(task, values, count, [&](std::uint32_t i) { return T(items[i]); }, f);
+      run_strips(
+          task, values, count, [&](std::uint32_t i) { return T(items[i]); }, f);
     } else {
       ChunkItems<T> items(reader, task.code);
-      run_strips(task, values, count, [&](std::uint32_t) { return items.next(); }, f);
+      run_strips(
+          task, values, count, [&](std::uint32_t) { return items.next(); }, f);
     }
   }
 
@@ -126,7 +128,8 @@ struct MapThunk {
       if (task.timed) task.stamp();
       const std::uint32_t n = task.cursor.advance(done, count);
       if (n == 0) break;
-      for (std::uint32_t i = done; i < done + n;) i = run_until_error(task, values, i, done + n, item, f);
+      for (std::uint32_t i = done; i < done + n;)
+        i = run_until_error(task, values, i, done + n, item, f);
       done += n;
     }
     task.done = done;
@@ -194,8 +197,8 @@ class MapValues {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
   };
-  std::vector<Piece> pieces;             // where sizes differ
-  std::unique_ptr<std::byte[]> flat;     // where they do not
+  std::vector<Piece> pieces;          // where sizes differ
+  std::unique_ptr<std::byte[]> flat;  // where they do not
 };
 
 /// What `get` needs of a map: its values in order, decoded by the thread that asks.
@@ -244,9 +247,7 @@ class TypedMapJob : public MapJob {
   }
 
   /// Called once the entry is done and has no error; once.
-  auto take_result(CodeMap* code)
-    requires(!std::is_void_v<R>)
-  {
+  auto take_result(CodeMap* code) requires(!std::is_void_v<R>) {
     if constexpr (kept_as_vector) {
       return std::move(vector_);
     } else {
@@ -312,9 +313,8 @@ class RangeMapJob final : public TypedMapJob<typename MapThunk<F, T>::Value> {
         callable_bytes_(callable_size(f_)) {
     this->thunk = reinterpret_cast<const void*>(&Thunks::run);
     this->coroutine = Thunks::coroutine;
-    this->item_bytes_hint =
-        fixed_size<T>.value_or(64) +
-        (this->result_stride == TaskFrame::variable ? 64 : this->result_stride);
+    this->item_bytes_hint = fixed_size<T>.value_or(64) +
+                            (this->result_stride == TaskFrame::variable ? 64 : this->result_stride);
   }
 
   [[nodiscard]] std::size_t chunk_bytes(std::uint64_t first, std::uint32_t count) const final {

@@ -42,7 +42,8 @@ class OwnedItems {
       items_.reserve(static_cast<std::size_t>(std::ranges::size(range)));
     }
     for (auto&& item : range) {
-      if constexpr (std::is_rvalue_reference_v<Range&&> && !std::ranges::view<std::decay_t<Range>> &&
+      if constexpr (std::is_rvalue_reference_v<Range&&> &&
+                    !std::ranges::view<std::decay_t<Range>> &&
                     std::is_lvalue_reference_v<decltype(item)> &&
                     !std::is_const_v<std::remove_reference_t<decltype(item)>>) {
         items_.push_back(convert_argument<T>(std::move(item)));  // the range is ours to empty
@@ -60,8 +61,7 @@ class OwnedItems {
 
 /// A range whose items can be read in place while the caller waits.
 template <class Range, class T>
-concept ReadableInPlace =
-    std::ranges::contiguous_range<Range> && std::ranges::sized_range<Range> &&
+concept ReadableInPlace = std::ranges::contiguous_range<Range> && std::ranges::sized_range<Range> &&
     std::is_same_v<std::remove_cvref_t<std::ranges::range_reference_t<Range>>, T> &&
     std::is_lvalue_reference_v<std::ranges::range_reference_t<Range>>;
 

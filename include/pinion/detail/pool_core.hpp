@@ -64,10 +64,10 @@ class MapJob {
 struct Submission {
   const void* thunk;
   bool coroutine;
-  std::uint8_t inline_bytes;       // of `inline_arguments`, where `call` is null
+  std::uint8_t inline_bytes;  // of `inline_arguments`, where `call` is null
   const std::byte* inline_arguments;
-  const CallSource* call;          // writes arguments that do not fit a slot
-  const TaskOptions* options;      // null: the defaults
+  const CallSource* call;      // writes arguments that do not fit a slot
+  const TaskOptions* options;  // null: the defaults
 };
 
 /// An outcome to read. Bytes stay valid while the caller's handle lives.
@@ -88,7 +88,7 @@ PINION_API void end_pool(PoolCore& pool, bool unwinding) noexcept;
 
 PINION_API LedgerEntry* submit(PoolCore& pool, const Submission& submission);
 PINION_API LedgerEntry* submit_map(PoolCore& pool, std::unique_ptr<MapJob> job,
-                             const TaskOptions* options);
+                                   const TaskOptions* options);
 
 /// Waits until it is done or the time is up (nanoseconds from now; `Duration::ns_max`: no limit).
 PINION_API bool wait(LedgerEntry& entry, std::int64_t limit_ns);

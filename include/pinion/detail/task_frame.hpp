@@ -42,8 +42,7 @@ struct BasicChunkCursor {
   /// How many of the items from `done` on may run now; 0 ends the chunk. Called before each strip.
   std::uint32_t advance(std::uint32_t done, std::uint32_t count) const noexcept {
     std::uint32_t n = count - done < strip ? count - done : strip;
-    progress->store(static_cast<std::uint64_t>(done) << 32 | (done + n),
-                    std::memory_order_release);
+    progress->store(static_cast<std::uint64_t>(done) << 32 | (done + n), std::memory_order_release);
     if (asymmetric) {
       Atomics::compiler_barrier();  // EDGE progress
     } else {
@@ -96,7 +95,7 @@ class TaskFrame {
   // Of a coroutine task: in, where the outcome goes; out, the coroutine that was made.
   CoroutineItem* sink = nullptr;
   std::coroutine_handle<> coroutine;
-  std::size_t next_item_at = 0;  // where the next item's arguments begin
+  std::size_t next_item_at = 0;     // where the next item's arguments begin
   std::uint32_t result_stride = 0;  // out, of a map: bytes of a value, or `variable`
 
   /// Memory for the encoded value of a single item: in the message itself where it fits.
@@ -126,8 +125,8 @@ class TaskFrame {
   virtual std::byte* block(std::size_t bytes) = 0;
 };
 
-/// The type of instantiated code. A thunk of a plain task runs it and lets the exception of a single
-/// item out; one of a coroutine task makes the coroutine of one item.
+/// The type of instantiated code. A thunk of a plain task runs it and lets the exception of a
+/// single item out; one of a coroutine task makes the coroutine of one item.
 using Thunk = void (*)(TaskFrame&);
 
 }  // namespace pinion::detail

@@ -21,6 +21,11 @@ import time
 
 PR_SET_CHILD_SUBREAPER = 36
 
+# A test may be run from where these are ignored (nohup, a shell's background), and they are inherited.
+for _ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):
+    if signal.getsignal(_ignored) == signal.SIG_IGN:
+        signal.signal(_ignored, signal.SIG_DFL)
+
 
 def stat(pid):
     """(name, state, parent) of a process; None where there is none."""

@@ -138,10 +138,6 @@ bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& m
     // Taken back in doubt, and not started after all. Or a lie, which would go on for ever.
     const auto revoked = lane.verdicts[message.flight].revoked.load(std::memory_order_relaxed);
     if (revoked != flight.position + 1) return false;
-    if (flight.map == nullptr && flight.stopping) {  // elsewhere nothing would tell it to stop
-      settler_.local_error(*flight.entry, cancelled_error(TaskName::single(*flight.entry)));
-      return true;
-    }
     MapState* map = flight.map;
     dispatcher_.requeue(lane, message.flight);
     if (map != nullptr) settler_.finish_map(*map);

@@ -8,6 +8,7 @@
 #include "lib/os/clock.hpp"
 #include "lib/os/cpu.hpp"
 #include "lib/pool/side.hpp"
+#include "lib/pool/task_errors.hpp"
 
 namespace pinion::pool {
 
@@ -359,6 +360,10 @@ void Dispatcher::requeue(Lane& lane, std::uint16_t number) {
   LedgerEntry& entry = *std::exchange(flight.entry, nullptr);
   if (state_.stopped()) {
     settler_.local_error(entry, state_.stop_error());
+    return;
+  }
+  if (flight.stopping) {  // elsewhere nothing would tell it to stop
+    settler_.local_error(entry, cancelled_error(TaskName::single(entry)));
     return;
   }
   const std::uint8_t kept_flags =

@@ -1,6 +1,7 @@
 // The handle of a task or map that was given to a pool.
 #pragma once
 
+#include <pinion/detail/entry_handle.hpp>
 #include <pinion/detail/map_call.hpp>
 #include <pinion/errors.hpp>
 #include <pinion/time_limit.hpp>
@@ -16,45 +17,12 @@ namespace pinion {
 
 namespace detail {
 
+struct ResultAccess;
+
 template <class T>
 inline constexpr bool is_vector = false;
 template <class R, class A>
 inline constexpr bool is_vector<std::vector<R, A>> = true;
-
-/// One of the handles of an entry. The last one gives it back.
-class EntryHandle {
- public:
-  EntryHandle() noexcept = default;
-  explicit EntryHandle(LedgerEntry* entry) noexcept : entry_(entry) {}
-  EntryHandle(const EntryHandle& other) noexcept : entry_(other.entry_) {
-    if (entry_ != nullptr) entry_->more_handles.fetch_add(1, std::memory_order_relaxed);
-  }
-  EntryHandle(EntryHandle&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)) {}
-  EntryHandle& operator=(EntryHandle other) noexcept {
-    std::swap(entry_, other.entry_);
-    return *this;
-  }
-  ~EntryHandle() {
-    if (entry_ == nullptr) return;
-    // Alone, nobody else can copy the handle, so that no read-modify-write is needed.
-    if (unique() || entry_->more_handles.fetch_sub(1, std::memory_order_acq_rel) == 0) {
-      drop_entry(*entry_);
-    }
-  }
-
-  [[nodiscard]] bool unique() const noexcept {
-    return entry_->more_handles.load(std::memory_order_acquire) == 0;
-  }
-  [[nodiscard]] LedgerEntry& entry() const {
-    if (entry_ == nullptr) [[unlikely]]
-      throw std::logic_error("pinion::AsyncResult: this handle is empty or was moved from");
-    return *entry_;
-  }
-  explicit operator bool() const noexcept { return entry_ != nullptr; }
-
- private:
-  LedgerEntry* entry_ = nullptr;
-};
 
 /// The value of an entry that is done without an error, as a new object.
 template <class T>
@@ -189,7 +157,9 @@ class AsyncResult {
 
  private:
   friend class Pool;
+  friend struct detail::ResultAccess;
   explicit AsyncResult(detail::LedgerEntry* entry) noexcept : handle_(entry) {}
+  explicit AsyncResult(detail::EntryHandle handle) noexcept : handle_(std::move(handle)) {}
 
   /// std::function wants to copy what it holds, and `f` may be move-only.
   template <class F>

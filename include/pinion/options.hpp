@@ -1,6 +1,7 @@
 // What a pool and a task can be asked for.
 #pragma once
 
+#include <pinion/chunking.hpp>
 #include <pinion/kinds.hpp>
 #include <pinion/placement.hpp>
 #include <pinion/remote_call.hpp>
@@ -34,6 +35,15 @@ struct TaskOptions {
   /// that is not back within `grace` is killed and replaced, and the item ends with `TaskTimeout`.
   TimeLimit timeout{};
   TimeLimit grace = std::chrono::seconds(1);
+};
+
+/// Options of a stream: `Pool::imap` and its kin.
+struct StreamOptions {
+  Chunking chunksize = 1;  ///< items that travel together
+  /// Most items that are taken from the range ahead of who takes results; 0: what keeps the workers
+  /// busy, which is 64 a worker (of coroutine tasks `2 * child_concurrency`), or 4 chunks.
+  std::size_t window = 0;
+  TaskOptions task{};  ///< of each item
 };
 
 }  // namespace pinion

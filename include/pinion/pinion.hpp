@@ -17,8 +17,10 @@
 #include <pinion/process.hpp>
 #include <pinion/remote_call.hpp>
 #include <pinion/sleep.hpp>
+#include <pinion/stream.hpp>
 #include <pinion/task.hpp>
 #include <pinion/this_worker.hpp>
 #include <pinion/time_limit.hpp>
 #include <pinion/topo.hpp>
+#include <pinion/wait.hpp>
 #include <pinion/when_all.hpp>

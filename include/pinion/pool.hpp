@@ -4,8 +4,10 @@
 #include <pinion/async_result.hpp>
 #include <pinion/chunking.hpp>
 #include <pinion/detail/map_items.hpp>
+#include <pinion/detail/range_input.hpp>
 #include <pinion/info.hpp>
 #include <pinion/options.hpp>
+#include <pinion/stream.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -40,6 +42,13 @@ class Pool {
                                        std::type_identity<std::vector<R>>>;
   template <class F, class Range>
   using MapResultOf = typename MapResult<ResultOf<F, std::ranges::range_value_t<Range>>>::type;
+  template <class F, class Range>
+  using StarItemOf = detail::StarArguments<std::decay_t<F>, std::ranges::range_value_t<Range>>;
+  template <class F, class Range>
+  using StarResultOf =
+      typename detail::MapThunk<std::decay_t<F>, StarItemOf<F, Range>, detail::Spread::yes>::Value;
+  template <class F, class Range>
+  using StarmapResultOf = typename MapResult<StarResultOf<F, Range>>::type;
   template <class F>
   static constexpr bool is_callable = !std::is_same_v<std::remove_cvref_t<F>, TaskOptions>;
 
@@ -104,6 +113,55 @@ class Pool {
     return submit_owned_map(&options, std::forward<F>(f), std::forward<Range>(range), chunking);
   }
 
+  /// `f(a, b, ...)` for each item {a, b, ...} of a range of tuples, pairs or `std::array`s; else as
+  /// `map`.
+  template <class F, std::ranges::input_range Range>
+  requires is_callable<F> StarmapResultOf<F, Range> starmap(F&& f, Range&& range,
+                                                            Chunking chunking = {}) {
+    return starmap_async(std::forward<F>(f), std::forward<Range>(range), chunking).get();
+  }
+  template <class F, std::ranges::input_range Range>
+  StarmapResultOf<F, Range> starmap(const TaskOptions& options, F&& f, Range&& range,
+                                    Chunking chunking = {}) {
+    return starmap_async(options, std::forward<F>(f), std::forward<Range>(range), chunking).get();
+  }
+
+  /// As `starmap`, without waiting. The items are copied, or moved out of an rvalue container.
+  template <class F, std::ranges::input_range Range>
+  requires is_callable<F> AsyncResult<StarmapResultOf<F, Range>> starmap_async(
+      F&& f, Range&& range, Chunking chunking = {}) {
+    return submit_starmap(nullptr, std::forward<F>(f), std::forward<Range>(range), chunking);
+  }
+  template <class F, std::ranges::input_range Range>
+  AsyncResult<StarmapResultOf<F, Range>> starmap_async(const TaskOptions& options, F&& f,
+                                                       Range&& range, Chunking chunking = {}) {
+    return submit_starmap(&options, std::forward<F>(f), std::forward<Range>(range), chunking);
+  }
+
+  /// `f(item)` for each item of a range that is read while its results are used: a stream of them,
+  /// in the range's order. The range may be endless. An lvalue container is copied, a view copied
+  /// as a view. Throws `PoolClosed`.
+  template <class F, std::ranges::input_range Range>
+  ResultStream<ResultOf<F, std::ranges::range_value_t<Range>>> imap(
+      F&& f, Range&& range, const StreamOptions& options = {}) {
+    return open_stream(true, std::forward<F>(f), std::forward<Range>(range), options);
+  }
+  /// As `imap`, each result as soon as there is one; `next_item` says whose it is.
+  template <class F, std::ranges::input_range Range>
+  ResultStream<ResultOf<F, std::ranges::range_value_t<Range>>> imap_unordered(
+      F&& f, Range&& range, const StreamOptions& options = {}) {
+    return open_stream(false, std::forward<F>(f), std::forward<Range>(range), options);
+  }
+  /// As `imap`, of `f(a, b, ...)` for each item {a, b, ...} of a range of tuples.
+  template <class F, std::ranges::input_range Range>
+  ResultStream<StarResultOf<F, Range>> istarmap(F&& f, Range&& range,
+                                                const StreamOptions& options = {}) {
+    detail::require_tuples<std::ranges::range_value_t<Range>>();
+    detail::require_spread_callable<F, std::ranges::range_value_t<Range>>();
+    return make_stream<StarItemOf<F, Range>, detail::Spread::yes>(
+        true, std::forward<F>(f), std::forward<Range>(range), options);
+  }
+
   /// Takes no new tasks; what was accepted finishes. Idempotent.
   void close() { detail::close_pool(*core_); }
   /// Stops now: what has not a complete result ends with `PoolTerminated`. Idempotent. O(1) here;
@@ -154,15 +212,15 @@ class Pool {
     }
   }
 
-  template <class F, class Items>
+  template <detail::Spread spread = detail::Spread::no, class F, class Items>
   auto start_map(const TaskOptions* options, F&& f, Items items, Chunking chunking) {
     using Callable = std::decay_t<F>;
     using T = std::remove_cvref_t<decltype(items[0])>;
-    using R = typename detail::MapThunk<Callable, T>::Value;
+    using R = typename detail::MapThunk<Callable, T, spread>::Value;
     const Callable& callable = f;
     detail::check_closure(callable);
-    auto job =
-        std::make_unique<detail::RangeMapJob<Callable, T, Items>>(callable, std::move(items));
+    auto job = std::make_unique<detail::RangeMapJob<Callable, T, Items, spread>>(callable,
+                                                                                 std::move(items));
     job->chunk_items = chunking.items();
     return AsyncResult<typename MapResult<R>::type>(
         detail::submit_map(*core_, std::move(job), options));
@@ -174,6 +232,40 @@ class Pool {
     using T = ItemOf<F, Range>;
     return start_map(options, std::forward<F>(f), detail::OwnedItems<T>(std::forward<Range>(range)),
                      chunking);
+  }
+
+  template <class F, class Range>
+  auto submit_starmap(const TaskOptions* options, F&& f, Range&& range, Chunking chunking) {
+    using Item = std::ranges::range_value_t<Range>;
+    detail::require_tuples<Item>();
+    detail::require_spread_callable<F, Item>();
+    using Items = detail::OwnedItems<StarItemOf<F, Range>>;
+    return start_map<detail::Spread::yes>(
+        options, std::forward<F>(f), Items(typename Items::Spread{}, std::forward<Range>(range)),
+        chunking);
+  }
+
+  template <class F, class Range>
+  auto open_stream(bool in_order, F&& f, Range&& range, const StreamOptions& options) {
+    detail::require_callable<F, std::ranges::range_value_t<Range>>();
+    return make_stream<ItemOf<F, Range>, detail::Spread::no>(in_order, std::forward<F>(f),
+                                                             std::forward<Range>(range), options);
+  }
+
+  template <class T, detail::Spread spread, class F, class Range>
+  auto make_stream(bool in_order, F&& f, Range&& range, const StreamOptions& options) {
+    using Callable = std::decay_t<F>;
+    using Input = detail::RangeInput<T, std::remove_cvref_t<Range>, spread>;
+    using R = typename detail::MapThunk<Callable, T, spread>::Value;
+    static_assert(std::constructible_from<std::remove_cvref_t<Range>, Range>,
+                  "pinion: a stream keeps its range, and this one cannot be copied. Give it with "
+                  "std::move, or give a view of it that lives as long as the stream.");
+    const Callable& callable = f;
+    detail::check_closure(callable);
+    const detail::StreamLimits limits{options.chunksize.items(), options.window, in_order};
+    return ResultStream<R>(std::make_unique<detail::Stream>(
+        *core_, detail::stream_call<Callable, T, spread>(callable, core_->code),
+        std::make_unique<Input>(std::forward<Range>(range), core_->code), limits, options.task));
   }
 
   template <class F, class Range>

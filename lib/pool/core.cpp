@@ -131,6 +131,20 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
   look_after();
 }
 
+bool Core::watch(LedgerEntry& entry, detail::Watch watch) {
+  const Locked lock(state_);
+  if (entry.done()) return false;
+  Settler::side_of(entry).watches.push_back(watch);
+  return true;
+}
+
+void Core::unwatch(LedgerEntry& entry, detail::Watcher& watcher) noexcept {
+  if (!state_.guard.same_process()) return;
+  const Locked lock(state_);
+  if (entry.side == nullptr) return;
+  std::erase_if(entry.side->watches, [&](const auto& w) { return w.watcher == &watcher; });
+}
+
 bool Core::read_in_place(LedgerEntry& entry) {
   if (!state_.guard.same_process()) {
     if (entry.side->segment == nullptr) return false;
@@ -191,6 +205,7 @@ bool Core::join(std::int64_t limit_ns) {
       throw std::logic_error("Pool::join needs close() or terminate() first");
     }
   }
+  close_stream_inputs();
   const std::int64_t deadline =
       limit_ns == Duration::ns_max ? os::never_ns : os::deadline_ns(limit_ns);
   // While it waits it collects; the workers leave when nothing is pending.
@@ -206,14 +221,18 @@ void Core::end(bool unwinding) noexcept {
     } else {
       close();
     }
+    close_stream_inputs();
     turns_.wait_for_drain(os::never_ns);
     service_.join(os::never_ns);
   } catch (...) {
     os::broken_invariant("a pool could not end", __FILE__, __LINE__);
   }
   service_.finish();
-  over_.store(true);
-  state_.arena.release();
+  {  // a stream may be read to its end meanwhile
+    const std::lock_guard lock(state_.mutex);
+    over_.store(true);
+    state_.arena.release();
+  }
   ledger_->orphan();  // from here on this object is gone, or belongs to the last entry
 }
 

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <pinion/detail/pool_core.hpp>
+#include <pinion/detail/stream_core.hpp>
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +20,8 @@
 
 namespace pinion::pool {
 
+class StreamJob;
+
 class Core final : public detail::PoolCore {
  public:
   /// Starts the workers. Throws `std::invalid_argument`, `StartError`, `ResourceError`.
@@ -28,10 +32,26 @@ class Core final : public detail::PoolCore {
   LedgerEntry* submit(const detail::Submission& submission);
   LedgerEntry* submit_map(std::unique_ptr<detail::MapJob> job, const TaskOptions* options);
 
+  /// A map that grows; the entry ends when its input is closed and its items have ended.
+  LedgerEntry* open_stream(std::unique_ptr<StreamJob> job, const TaskOptions& options);
+  /// Hands over items. False where the pool takes no more: then they are lost.
+  bool extend_stream(StreamJob& job, std::vector<detail::StreamArgument>&& arguments);
+  void close_stream_input(StreamJob& job) noexcept;
+  bool take_from_stream(StreamJob& job, detail::StreamItem& item);
+
   bool wait(LedgerEntry& entry, std::int64_t limit_ns);
   void poll() { turns_.poll(); }
   bool cancel(LedgerEntry& entry);
   void when_done(LedgerEntry& entry, std::function<void()> callback);
+  /// Tells the watcher when the entry ends. False: it has ended. Throws `std::bad_alloc`.
+  bool watch(LedgerEntry& entry, detail::Watch watch);
+  /// It is not told from here on.
+  void unwatch(LedgerEntry& entry, detail::Watcher& watcher) noexcept;
+  /// Waits until `reached`, of which a watcher may learn, or the deadline passes.
+  bool wait_until(const void* subject, const std::function<bool()>& reached,
+                  std::int64_t deadline_ns) {
+    return turns_.wait_until(subject, reached, deadline_ns);
+  }
   /// Whether the value lies in a worker's memory, and stays there until `end_reading`.
   bool read_in_place(LedgerEntry& entry);
   void end_reading(LedgerEntry& entry) noexcept;
@@ -46,6 +66,9 @@ class Core final : public detail::PoolCore {
   void end(bool unwinding) noexcept;
 
   [[nodiscard]] unsigned workers() const noexcept { return state_.workers; }
+  [[nodiscard]] unsigned child_concurrency() const noexcept {
+    return state_.options.child_concurrency;
+  }
   [[nodiscard]] std::vector<WorkerInfo> infos() const;
   [[nodiscard]] PoolStats stats() const;
   /// What contradicts itself in the pool's accounts, a line each. Takes the lock; any time.
@@ -71,6 +94,8 @@ class Core final : public detail::PoolCore {
   LedgerEntry& open_entry(const TaskOptions* options, bool with_side = false);
   void look_after() noexcept;
   void require_open() const;
+  void require_same_process() const;
+  void close_stream_inputs() noexcept;
   [[nodiscard]] bool is_full() const noexcept;
   void lock_with_room(std::optional<Locked>& lock);
   void keep_initializer();

@@ -156,8 +156,7 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
 }
 
 void Dispatcher::submit(MapState& map) {
-  map.listed = true;
-  state_.backlog.push_back({nullptr, &map});
+  if (!std::exchange(map.listed, true)) state_.backlog.push_back({nullptr, &map});
   feed_if_possible();
 }
 

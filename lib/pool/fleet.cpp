@@ -309,6 +309,7 @@ void Fleet::check_starts(std::int64_t now_ns) {
 void Fleet::let_go() {
   const Locked lock(state_);
   if (state_.phase != State::Phase::closed || state_.pending.load() != 0) return;
+  if (state_.open_streams != 0) return;
   const std::int64_t now = os::now_ns();
   const bool remind = state_.leaving && now >= remind_ns_;
   if (!state_.leaving || remind) remind_ns_ = now + remind_after_ns;

@@ -66,6 +66,7 @@ struct MapState {
     }
     if (job->coroutine) return 1;
     std::uint64_t n = job->items / (std::uint64_t{64} * workers);
+    if (job->streams) n = cost_ns != 0 ? count_max : 1;  // it has no length: by its cost alone
     if (cost_ns != 0) n = std::min<std::uint64_t>(n, chunk_ns_max / cost_ns);
     n = std::min<std::uint64_t>(n,
                                 chunk_bytes_max / std::max<std::size_t>(1, job->item_bytes_hint));

@@ -31,10 +31,18 @@ void Settler::finish(LedgerEntry& entry, bool failed) {
   count_down(1);
   ++(failed ? state_.counters.failed : state_.counters.completed);
   std::vector<std::function<void()>> callbacks;
-  if (entry.side != nullptr) callbacks.swap(entry.side->callbacks);
+  std::vector<detail::Watch> watches;
+  if (entry.side != nullptr) {
+    callbacks.swap(entry.side->callbacks);
+    watches.swap(entry.side->watches);
+  }
   const std::uint32_t before = detail::set_ended(entry.state);
   PINION_ENSURE((before & detail::entry_done) == 0);
   if ((before & detail::entry_waited) != 0) state_.baton.tell(&entry);
+  for (const auto& [watcher, tag] : watches) {
+    watcher->ended(tag);
+    state_.baton.tell(watcher);
+  }
   // After the entry is done: a callback finds it ready. Each holds a handle, so the entry lives.
   for (auto& callback : callbacks) state_.post_callback(std::move(callback));
   if ((before & detail::entry_dropped) != 0) release(entry);
@@ -87,6 +95,7 @@ void Settler::count_items(MapState& map, std::uint32_t count, bool failed) {
   // The map's own entry counts for one, when it ends.
   (failed ? state_.counters.failed : state_.counters.completed) += count;
   count_down(count);
+  if (map.job->streams) state_.baton.tell(map.job);
 }
 
 void Settler::item_value(MapState& map, std::uint64_t item, std::span<const std::byte> bytes) {
@@ -107,37 +116,30 @@ void Settler::item_values(MapState& map, std::uint64_t first, std::uint32_t coun
 
 void Settler::item_remote_error(MapState& map, std::uint64_t item,
                                 std::span<const std::byte> bytes) {
-  if (item < map.job->error_item) {
-    map.job->error_item = item;
-    map.job->local_error = nullptr;
-    try {
-      map.job->remote_error.assign(bytes.begin(), bytes.end());
-    } catch (...) {  // no memory for its text
-      map.job->local_error = std::current_exception();
-    }
-  }
+  map.job->take_remote_error(item, bytes);
   count_items(map, 1, true);
 }
 
 void Settler::items_local_error(MapState& map, std::uint64_t first, std::uint32_t count,
                                 const std::exception_ptr& error) {
-  if (first < map.job->error_item) {
-    map.job->error_item = first;
-    map.job->remote_error.clear();
-    map.job->local_error = error;
-  }
+  map.job->take_error(first, count, error);
   count_items(map, count, true);
 }
 
 void Settler::items_stopped(MapState& map, std::uint64_t first, std::uint32_t count,
                             const std::exception_ptr& error) {
-  static_cast<void>(first);
-  if (map.job->ended_error == nullptr) map.job->ended_error = error;
+  map.job->take_stop(first, count, error);
   count_items(map, count, true);
 }
 
+void Settler::close_input(MapState& map) {
+  if (!std::exchange(map.job->open, false)) return;
+  --state_.open_streams;
+  if (!state_.accepting()) state_.must_tell_service = true;  // the workers may be able to leave
+}
+
 bool Settler::finish_map(MapState& map) {
-  if (map.ended < map.job->items) return false;
+  if (map.ended < map.job->items || map.job->open) return false;
   LedgerEntry& entry = *map.entry;
   if (map.listed) state_.backlog.remove([&](const Waiting& w) { return w.map == &map; });
   const bool failed = map.job->error_item != ~std::uint64_t{0} || map.job->ended_error != nullptr;

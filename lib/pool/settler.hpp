@@ -29,7 +29,9 @@ class Settler {
   /// Ends without an outcome of their own: cancelled, or the pool was terminated.
   void items_stopped(MapState& map, std::uint64_t first, std::uint32_t count,
                      const std::exception_ptr& error);
-  /// The map as a whole, once its last item has ended; then `map` is gone.
+  /// A stream takes no more of its range.
+  void close_input(MapState& map);
+  /// The map as a whole, once its last item has ended and none comes; then `map` is gone.
   bool finish_map(MapState& map);
 
   /// A result that lies in a worker's segment is copied to memory of our own. False where it is

@@ -33,6 +33,7 @@ struct Side {
   std::exception_ptr error;      // made here
   std::unique_ptr<MapJob> job;
   std::vector<std::function<void()>> callbacks;
+  std::vector<Watch> watches;
 
   std::mutex value_mutex;
   std::shared_ptr<void> value;  // decoded, for lvalue handles

@@ -69,6 +69,7 @@ struct State {
   PoolStats counters;
   unsigned ready_workers = 0;
   unsigned deaths_before_ready = 0;  // in a row
+  unsigned open_streams = 0;         // more items of them may come
   bool must_tell_service = false;    // it has something to do now
   bool started = false;              // the constructor has returned
   std::string start_error;           // why it will not

@@ -9,6 +9,12 @@
 
 namespace pinion::pool {
 
+void Core::require_same_process() const {
+  if (state_.guard.same_process()) [[likely]]
+    return;
+  throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+}
+
 void Core::require_open() const {
   if (state_.accepting()) return;
   if (state_.phase == State::Phase::failed) {
@@ -35,8 +41,7 @@ void Core::lock_with_room(std::optional<Locked>& lock) {
 }
 
 LedgerEntry* Core::submit(const detail::Submission& s) {
-  if (!state_.guard.same_process()) [[unlikely]]
-    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+  require_same_process();
   const std::uint64_t token = state_.modules.token_of(s.thunk).packed();
   std::uint8_t flags = 0;
   if (s.coroutine) flags |= ring::task_is_coroutine;
@@ -169,9 +174,7 @@ void Core::look_after() noexcept {
 }
 
 LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOptions* options) {
-  if (!state_.guard.same_process()) {
-    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
-  }
+  require_same_process();
   auto map = std::make_unique<MapState>();
   map->code = state_.modules.token_of(job->thunk).packed();
   map->job = job.get();

@@ -129,6 +129,7 @@ bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error
 
 bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
   map.stop_error = error;
+  settler_.close_input(map);
   bool runs = false;
   for (const auto& lane : state_.lanes) {
     if (lane->in_flight() == 0) continue;

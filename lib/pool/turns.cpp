@@ -171,6 +171,12 @@ bool Turns::wait_for_room(std::int64_t deadline_ns) {
   return wait_for_fewer(state_.options.max_pending, true, deadline_ns);
 }
 
+bool Turns::wait_until(const void* subject, const std::function<bool()>& reached,
+                       std::int64_t deadline_ns) {
+  return wait(
+      subject, [] {}, reached, deadline_ns);
+}
+
 void Turns::wait_for_callbacks(const std::function<bool()>& reached) {
   wait(
       &state_.callbacks, [] {}, reached, os::never_ns, true);

@@ -24,6 +24,9 @@ class Turns {
   bool wait_for_room(std::int64_t deadline_ns);
   /// Waits until nothing is pending; collects meanwhile.
   bool wait_for_drain(std::int64_t deadline_ns);
+  /// Waits until `reached`, of which those who wait for `subject` are told, or the deadline passes.
+  bool wait_until(const void* subject, const std::function<bool()>& reached,
+                  std::int64_t deadline_ns);
   /// Waits until `reached`, which a post to the callbacks may bring about.
   void wait_for_callbacks(const std::function<bool()>& reached);
   /// Takes in what has arrived, if nobody else collects.

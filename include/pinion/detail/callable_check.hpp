@@ -96,4 +96,25 @@ constexpr void require_callable() {
   }
 }
 
+template <class T>
+inline constexpr bool is_tuple_like = requires {
+  std::tuple_size<T>::value;
+};
+
+template <class Item>
+constexpr void require_tuples() {
+  static_assert(is_tuple_like<Item>,
+                "pinion: this takes a range of tuples, pairs or std::arrays, each with the "
+                "arguments of one call. For calls with one argument, use map or imap.");
+}
+
+/// The same for a call whose arguments are the elements of an Item.
+template <class F, class Item>
+constexpr void require_spread_callable() {
+  []<std::size_t... I>(std::index_sequence<I...>) {
+    require_callable<F, std::tuple_element_t<I, Item>...>();
+  }
+  (std::make_index_sequence<std::tuple_size_v<Item>>{});
+}
+
 }  // namespace pinion::detail

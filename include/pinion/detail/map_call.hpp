@@ -50,9 +50,12 @@ constexpr std::size_t items_at(std::size_t callable_bytes) noexcept {
   return (callable_bytes + 7) / 8 * 8;
 }
 
-template <class F, class T>
+/// How an item becomes arguments: as the only one, or taken apart (T is a tuple).
+enum class Spread : bool { no, yes };
+
+template <class F, class T, Spread spread = Spread::no>
 struct MapThunk {
-  using Tuple = std::tuple<T>;
+  using Tuple = std::conditional_t<spread == Spread::yes, T, std::tuple<T>>;
   using Result = decltype(invoke_with(std::declval<F&>(), std::declval<Tuple&>()));
   using Value = value_of_result<Result>;
   static constexpr bool coroutine = is_task<std::remove_cvref_t<Result>>;
@@ -301,9 +304,9 @@ class TypedMapJob : public MapJob {
 };
 
 /// A map over items that it owns or that outlive it.
-template <class F, class T, class Items>
-class RangeMapJob final : public TypedMapJob<typename MapThunk<F, T>::Value> {
-  using Thunks = MapThunk<F, T>;
+template <class F, class T, class Items, Spread spread = Spread::no>
+class RangeMapJob final : public TypedMapJob<typename MapThunk<F, T, spread>::Value> {
+  using Thunks = MapThunk<F, T, spread>;
 
  public:
   RangeMapJob(F f, Items given)

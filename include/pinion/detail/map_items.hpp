@@ -13,6 +13,17 @@
 
 namespace pinion::detail {
 
+/// A tuple-like item as the arguments T of a call: each element is converted by itself.
+template <class T, class Item>
+constexpr T convert_spread(Item&& item) {
+  return std::apply(
+      [](auto&&... each) {
+        return convert_arguments<T>(std::make_index_sequence<sizeof...(each)>{},
+                                    std::forward<decltype(each)>(each)...);
+      },
+      std::forward<Item>(item));
+}
+
 /// Items that stay the caller's: it waits until the map has ended.
 template <class T>
 class BorrowedItems {
@@ -38,6 +49,23 @@ class OwnedItems {
 
   template <class Range>
   explicit OwnedItems(Range&& range) {
+    fill(std::forward<Range>(range), [](auto&& item) -> decltype(auto) {
+      return convert_argument<T>(std::forward<decltype(item)>(item));
+    });
+  }
+  /// Of tuple-like items, each element is converted by itself.
+  struct Spread {};
+  template <class Range>
+  OwnedItems(Spread, Range&& range) {
+    fill(std::forward<Range>(range),
+         [](auto&& item) -> T { return convert_spread<T>(std::forward<decltype(item)>(item)); });
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
+  const T& operator[](std::size_t i) const noexcept { return items_[i]; }
+
+ private:
+  template <class Range, class Convert>
+  void fill(Range&& range, Convert convert) {
     if constexpr (std::ranges::sized_range<Range> && contiguous) {
       items_.reserve(static_cast<std::size_t>(std::ranges::size(range)));
     }
@@ -46,16 +74,13 @@ class OwnedItems {
                     !std::ranges::view<std::decay_t<Range>> &&
                     std::is_lvalue_reference_v<decltype(item)> &&
                     !std::is_const_v<std::remove_reference_t<decltype(item)>>) {
-        items_.push_back(convert_argument<T>(std::move(item)));  // the range is ours to empty
+        items_.push_back(convert(std::move(item)));  // the range is ours to empty
       } else {
-        items_.push_back(convert_argument<T>(std::forward<decltype(item)>(item)));
+        items_.push_back(convert(std::forward<decltype(item)>(item)));
       }
     }
   }
-  [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
-  const T& operator[](std::size_t i) const noexcept { return items_[i]; }
 
- private:
   Store items_;
 };
 

@@ -34,7 +34,7 @@ struct PoolAccess;
 
 /// A map on its way: gives the bytes of any range of its items, and takes their outcomes.
 /// Called with the pool's lock held, so it does nothing but copy.
-class MapJob {
+class PINION_API MapJob {
  public:
   virtual ~MapJob() = default;
 
@@ -45,6 +45,12 @@ class MapJob {
   virtual void take_value(std::uint64_t item, std::span<const std::byte> bytes) = 0;
   /// `count` values side by side, each of `result_stride` bytes.
   virtual void take_values(std::uint64_t first, std::uint32_t count, const std::byte* bytes) = 0;
+  /// Errors. Here the one of the lowest item is kept: its own, else that the map was stopped.
+  virtual void take_remote_error(std::uint64_t item, std::span<const std::byte> bytes) noexcept;
+  virtual void take_error(std::uint64_t first, std::uint32_t count,
+                          const std::exception_ptr& error) noexcept;
+  virtual void take_stop(std::uint64_t first, std::uint32_t count,
+                         const std::exception_ptr& error) noexcept;
 
   const void* thunk = nullptr;
   bool coroutine = false;
@@ -52,12 +58,27 @@ class MapJob {
   std::size_t chunk_items = 0;      // 0: automatic
   std::uint32_t result_stride = 0;  // bytes of a value where all are alike; else variable
   std::size_t item_bytes_hint = 0;  // of an item's arguments and result together
+  bool open = false;                // a stream: more items may come
+  bool streams = false;             // whoever waits for it waits for single items
 
   // Outcome; written by the collector until the entry is done.
   std::uint64_t error_item = ~std::uint64_t{0};  // lowest item that failed by its own error
   std::vector<std::byte> remote_error;           // of that item, or
   std::exception_ptr local_error;                // of that item
   std::exception_ptr ended_error;                // Cancelled or PoolTerminated, of any item
+};
+
+/// Hears of entries that end. Called with the pool's lock held.
+class Watcher {
+ public:
+  virtual void ended(std::uint64_t tag) noexcept = 0;
+
+ protected:
+  ~Watcher() = default;
+};
+struct Watch {
+  Watcher* watcher;
+  std::uint64_t tag;
 };
 
 /// One single task.

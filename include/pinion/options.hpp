@@ -18,8 +18,8 @@ struct PoolOptions {
   unsigned processes = 0;           ///< 0: one per usable core
   RemoteCall initializer{};         ///< `pinion::call(f, args...)`: runs in each worker first
   unsigned child_concurrency = 16;  ///< coroutine tasks in flight per worker, at most 65,536
-  StartMethod start_method = StartMethod::automatic;  ///< of this version: `fork`
-  Placement placement{};                              ///< which CPUs
+  StartMethod start_method = StartMethod::automatic;
+  Placement placement{};       ///< which CPUs
   Idle idle = Idle::adaptive;  ///< what a worker does when it has nothing to do
   IoBackend io = IoBackend::automatic;
   /// Most shared memory that the pool may hold, in bytes; 0: a quarter of what cgroup and machine

@@ -30,9 +30,6 @@ topology::Plan checked_plan(const PoolOptions& options) {
            std::to_string(options.child_concurrency));
   }
   if (options.max_pending == 0) refuse("PoolOptions::max_pending must be at least 1");
-  if (options.start_method != StartMethod::automatic && options.start_method != StartMethod::fork) {
-    refuse("PoolOptions::start_method: this version starts workers by fork only");
-  }
   if (options.io == IoBackend::automatic) static_cast<void>(loop::backend_from_environment());
   return topology::plan_here(options.placement, options.processes);
 }

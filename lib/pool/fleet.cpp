@@ -10,6 +10,8 @@
 #include "lib/os/memory_cgroup.hpp"
 #include "lib/os/pidfd.hpp"
 #include "lib/pool/remote_exception.hpp"
+#include "lib/start/anew.hpp"
+#include "lib/start/nursery.hpp"
 
 namespace pinion::pool {
 
@@ -42,7 +44,17 @@ std::string describe(ExitStatus status) {
 }  // namespace
 
 void Fleet::start(start::WorkerMain worker_main) {
-  nursery_.emplace(worker_main);
+  switch (state_.options.start_method) {
+    case StartMethod::spawn:
+      maker_ = std::make_unique<start::Spawner>();
+      break;
+    case StartMethod::forkserver:
+      maker_ = std::make_unique<start::Nursery>();
+      break;
+    default:
+      maker_ = std::make_unique<start::Nursery>(worker_main);
+      break;
+  }
   for (const auto& lane : state_.lanes) give_birth(*lane);
 }
 
@@ -108,11 +120,12 @@ void Fleet::give_birth(Lane& lane) {
   fds.fd[start::worker_eventfd] = lane.eventfd.get();
   start::Newborn born;
   try {
-    born = nursery_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
+    born = maker_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
   } catch (...) {
     abandon_birth(lane);
     throw;
   }
+  nursery_deaths_ = 0;
   // Not before: a worker that may have to be given up must not be ready, and given tasks.
   const Turns::Held held = turns_.take_urgently();
   const Locked lock(state_);
@@ -253,8 +266,17 @@ bool Fleet::hopeless(std::int64_t now_ns) const noexcept {
 }
 
 void Fleet::on_nursery_death() {
+  maker_->end();
+  ++nursery_deaths_;
+  if (state_.options.start_method == StartMethod::forkserver &&
+      nursery_deaths_ <= nursery_deaths_max) {
+    try {
+      maker_ = std::make_unique<start::Nursery>();
+      return;
+    } catch (const std::exception&) {  // the system is short of something: the pool goes on without
+    }
+  }
   nursery_dead_ = true;
-  nursery_->end();
   const Locked lock(state_);
   state_.counters.nursery_lost = true;
   for (const auto& lane : state_.lanes) lane->respawn_ns = 0;
@@ -331,7 +353,7 @@ void Fleet::let_go() {
 }
 
 void Fleet::end_nursery() noexcept {
-  nursery_.reset();
+  maker_.reset();
   // On a busy machine a process may just not have had the time to die.
   const std::int64_t deadline = os::deadline_ns(abandon_ns);
   bool all = true;

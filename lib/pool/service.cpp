@@ -129,7 +129,7 @@ void Service::run() noexcept {
 bool Service::begin() noexcept {
   try {
     fleet_.start(worker_main_);
-    watch(epoll_.get(), fleet_.nursery_socket(), nursery_tag, EPOLLRDHUP);
+    watch_nursery();
     watch_processes();
     while (state_.start_error.empty() && state_.ready_workers < state_.workers) {
       handle_events(unwatched_ ? os::now_ns() + unwatched_ns : fleet_.next_event_ns());
@@ -159,6 +159,18 @@ bool Service::begin() noexcept {
     }
   }
   return false;
+}
+
+/// One that cannot be watched is of no use.
+void Service::watch_nursery() {
+  while (fleet_.nursery_socket() >= 0) {
+    try {
+      watch(epoll_.get(), fleet_.nursery_socket(), nursery_tag, EPOLLRDHUP);
+      return;
+    } catch (const std::exception&) {
+      fleet_.on_nursery_death();
+    }
+  }
 }
 
 void Service::watch_processes() {
@@ -213,6 +225,7 @@ void Service::handle_events(std::int64_t until_ns) {
     } else if (tag == nursery_tag) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_socket(), nullptr);
       fleet_.on_nursery_death();
+      watch_nursery();
     } else if (tag == abandoned_tag) {
       for (const os::Fd& pidfd : fleet_.reap_abandoned()) {
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pidfd.get(), nullptr);

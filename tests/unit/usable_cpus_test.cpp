@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +18,6 @@
 #include "lib/topology/binding.hpp"
 #include "lib/topology/cgroup_limits.hpp"
 #include "lib/topology/local_ranks.hpp"
-#include "lib/topology/numa_memory.hpp"
 #include "lib/topology/openmp_places.hpp"
 #include "lib/topology/topology.hpp"
 #include "lib/topology/usable_cpus.hpp"
@@ -346,29 +344,4 @@ TEST_CASE("a binding that the kernel cuts down or refuses is an error with the s
     CHECK(error_of(beyond).find("asked to be bound to CPUs {" + beyond.text() +
                                 "}, the kernel granted {" + before.text() + "}") == 0);
   }).join();
-}
-
-TEST_CASE("memory can be asked from a node, and a single node asks for nothing") {
-  constexpr std::size_t bytes = 1 << 20;
-  void* const memory =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  REQUIRE(memory != MAP_FAILED);
-  REQUIRE_FALSE(topology::numa_nodes().empty());
-  const auto& nodes = topology::numa_nodes();
-  CHECK_FALSE(topology::numa_bind_memory(memory, bytes, -1));
-  CHECK_FALSE(topology::numa_bind_memory(memory, bytes, nodes.front().index));
-  if (nodes.size() == 1) CHECK_FALSE(topology::numa_bind_memory(memory, bytes, 999));
-
-  const std::error_code asked =
-      topology::prefer_node(memory, bytes, static_cast<unsigned>(nodes.front().index));
-  if (asked == std::errc::function_not_supported || asked == std::errc::operation_not_permitted) {
-    MESSAGE("skipped: mbind is not available here");
-  } else {
-    CHECK_MESSAGE(!asked, asked.message());
-    CHECK(topology::node_of_memory(memory) == nodes.front().index);
-    CHECK(topology::prefer_node(memory, bytes, 999));
-    CHECK(topology::prefer_node(memory, bytes, 1u << 20) == std::errc::invalid_argument);
-  }
-  CHECK(topology::node_of_memory(nullptr) == -1);
-  ::munmap(memory, bytes);
 }

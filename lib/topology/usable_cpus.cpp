@@ -68,6 +68,18 @@ void by_online(Narrowing& narrowing, const std::string& root) {
   narrowing.silent("online CPUs", "unknown (" + file + ")");
 }
 
+// The scheduler leaves these alone, and no mask has them unless somebody put them there. They say
+// nothing of what is usable, but explain a mask with holes.
+void show_isolated(Narrowing& narrowing, const std::string& root) {
+  const std::string file = "/sys/devices/system/cpu/isolated";
+  try {
+    const CpuSet isolated = CpuSet::parse(read_small_file(root + file).value_or(""));
+    if (isolated.empty()) return;
+    narrowing.silent("isolated CPUs", isolated.text() + " (" + file + "); usable if in the mask");
+  } catch (const std::invalid_argument&) {  // not a CPU list: says nothing
+  }
+}
+
 // Whether the user asked an OpenMP runtime to bind. Without it the runtime is not even looked for,
 // since a question can make it initialise itself.
 bool openmp_binds(const Environment& environment) {
@@ -108,6 +120,7 @@ UsableCpus usable_cpus(const UsableQuery& query) {
 
   Narrowing narrowing(places ? *places : mask);
   by_online(narrowing, query.root);
+  show_isolated(narrowing, query.root);
   for (const CgroupCpuset& cpuset : limits.cpusets) {
     narrowing.by("cgroup cpuset", cpuset.cpus, cpuset.file);
   }

@@ -120,7 +120,23 @@ TEST_CASE("the source that takes away last is the one that decided") {
   CHECK(ask(root, "1,3").decided_by() == "affinity mask");
 }
 
-TEST_CASE("a mask beyond 1,024 CPUs is kept whole") {
+TEST_CASE("isolated CPUs are shown, and usable just where the mask has them (edge case 66)") {
+  const FakeRoot root;
+  root.write("/sys/devices/system/cpu/online", "0-7\n");
+  root.write("/sys/devices/system/cpu/isolated", "6-7\n");
+  const UsableCpus around = ask(root, "0-5");
+  CHECK(around.cpus.text() == "0-5");
+  CHECK(around.decided_by() == "affinity mask");
+  CHECK(around.why().find("  isolated CPUs: 6-7 (/sys/devices/system/cpu/isolated); usable if in "
+                          "the mask\n") != std::string::npos);
+  CHECK(ask(root, "5-6").cpus.text() == "5-6");
+  for (const char* const said : {"\n", "all\n"}) {
+    root.write("/sys/devices/system/cpu/isolated", said);
+    CHECK(ask(root, "0-5").why().find("isolated") == std::string::npos);
+  }
+}
+
+TEST_CASE("a mask beyond 1,024 CPUs is kept whole (edge case 49)") {
   const FakeRoot root;
   root.write("/sys/devices/system/cpu/online", "0-4095\n");
   CHECK(ask(root, "1000-1100,4000").cpus.text() == "1000-1100,4000");

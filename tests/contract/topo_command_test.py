@@ -101,6 +101,18 @@ class Topo(unittest.TestCase):
         self.assertTrue(shown["placement"]["notes"][0].startswith("OMP_PLACES is ignored: "))
         self.assertIn("  note: OMP_PLACES is ignored: ", run(OMP_PLACES='{"\n\\').stdout)
 
+    def test_ranks_of_a_job_divide_the_cores(self):
+        places = report()["placement"]["places"]
+        if len(places) < 2:
+            self.skipTest("only one core")
+        seen = []
+        for rank in range(2):
+            shown = report(MPI_LOCALRANKID=str(rank), MPI_LOCALNRANKS="2")
+            if shown["usable"]["sources"][-1]["name"] != "local ranks":
+                self.skipTest("this process has been bound")
+            seen += shown["placement"]["places"]
+        self.assertEqual(seen, places)
+
     def test_none_binds_nothing(self):
         for shown in (report("--places", "none"), report(PINION_PLACES="none")):
             self.assertEqual(shown["placement"]["places"], [])

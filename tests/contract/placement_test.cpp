@@ -1,6 +1,7 @@
 // Where a pool's workers and their memory really are, as the kernel tells it. Edge cases 65 and 66.
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -10,7 +11,10 @@
 #include <cstdlib>
 
 #include "contract/checks.hpp"
+#include "lib/os/mapping.hpp"
+#include "lib/pool/arena.hpp"
 #include "lib/topology/binding.hpp"
+#include "lib/topology/numa_memory.hpp"
 #include "unit/child.hpp"
 
 using namespace checks;
@@ -25,6 +29,8 @@ using pinion::tests::not_allowed;
 using pinion::topology::bind_self;
 using pinion::topology::bound_cpus;
 using pinion::topology::CpuSet;
+using pinion::topology::node_of_memory;
+using pinion::topology::preferred_node;
 
 int same(int x) { return x; }
 
@@ -137,6 +143,25 @@ TEST_CASE("a worker's memory is asked from its node, and a refusal is told (edge
     if (kernel_has_node_1()) return 0;
     if (!refused(workers[1])) return wrong(6, workers[1].memory_reason);
     return workers[1].memory_node == 0 ? 0 : wrong(7, "it is on a node that is not there");
+  });
+}
+
+TEST_CASE("a worker's segment is on its node from its first page to what is committed later") {
+  check_in_child([] {
+    ::setenv("HWLOC_SYNTHETIC", "pack:2 [numa(memory=1GB)] core:1 pu:1", 1);
+    pinion::pool::Arena arena(1, {.ring_slots = 64, .flights = 16}, 0);
+    const auto made = arena.make_worker_segment(0, 1, 0);
+    if (made.memory.reason.find(" was refused (mbind: ") != std::string::npos) return not_allowed;
+    if (made.memory.reason != "node 0 preferred") return wrong(1, made.memory.reason);
+    const std::uint64_t start = made.segment->committed();
+    if (!arena.extend(*made.segment, 1 << 20)) return wrong(2, "it does not grow");
+    const pinion::os::Mapping worker(made.segment->fd(), made.segment->committed(), PROT_READ);
+    for (const std::uint64_t at : {std::uint64_t{0}, start, made.segment->committed() - 1}) {
+      if (preferred_node(worker.begin() + at) != 0) return wrong(3, std::to_string(at));
+      if (node_of_memory(worker.begin() + at) != 0) return wrong(4, std::to_string(at));
+    }
+    const auto anywhere = arena.make_worker_segment(0, 2, -1);
+    return preferred_node(anywhere.segment->begin()) == -1 ? 0 : wrong(5, "it has a preference");
   });
 }
 

@@ -82,33 +82,34 @@ TEST_CASE("golden: sockets divided into nodes (edge case 65)") {
 }
 
 TEST_CASE("golden: cores of three kinds (edge case 65)") {
-  // Two cores of two threads and four small ones share a cache; two smaller ones have none there.
+  // Two cores of two threads and four small ones share a cache; two pairs of smaller ones have none
+  // there, and come before and behind them.
   const Topology machine = Topology::from_xml(
-      MachineXml({socket(0, {memory(0, 1 << 30),
-                             cache(3, {cache(2, {core(0, {cpu(0), cpu(1)})}),
-                                       cache(2, {core(1, {cpu(2), cpu(3)})}),
-                                       cache(2, {core(2, {cpu(4)}), core(3, {cpu(5)}),
-                                                 core(4, {cpu(6)}), core(5, {cpu(7)})})}),
-                             cache(2, {core(6, {cpu(8)}), core(7, {cpu(9)})})})})
+      MachineXml({socket(0, {memory(0, 1 << 30), cache(2, {core(0, {cpu(0)}), core(1, {cpu(1)})}),
+                             cache(3, {cache(2, {core(2, {cpu(2), cpu(3)})}),
+                                       cache(2, {core(3, {cpu(4), cpu(5)})}),
+                                       cache(2, {core(4, {cpu(6)}), core(5, {cpu(7)}),
+                                                 core(6, {cpu(8)}), core(7, {cpu(9)})})}),
+                             cache(2, {core(8, {cpu(10)}), core(9, {cpu(11)})})})})
           .text());
-  CHECK(sets(machine.level(Level::cores)) == "0-1|2-3|4|5|6|7|8|9");
-  check(machine, usable("0-9"),
+  CHECK(sets(machine.level(Level::cores)) == "0|1|2-3|4-5|6|7|8|9|10|11");
+  check(machine, usable("0-11"),
         {
-            {"", Bind::close, 0, "0-1|2-3|4|5|6|7|8|9", "0 0 0 0 0 0 0 0"},
+            {"", Bind::close, 0, "0|1|2-3|4-5|6|7|8|9|10|11", "0 0 0 0 0 0 0 0 0 0"},
             {"threads", Bind::close, 5, "0|1|2|3|4", "0 0 0 0 0"},
-            {"ll_caches", Bind::close, 0, "0-7|8-9", "0 0"},
-            {"sockets", Bind::close, 0, "0-9", "0"},
+            {"ll_caches", Bind::close, 0, "0-1|2-9|10-11", "0 0 0"},
+            {"sockets", Bind::close, 0, "0-11", "0"},
         });
 }
 
 TEST_CASE("golden: fast memory beside a node, and memory that is near to nobody (edge case 65)") {
-  // Nodes 0 and 1 are the sockets' own; 2 and 3 lie beside them; 4 is as near to either socket.
+  // Nodes 1 and 2 are the sockets' own; 3 and 4 lie beside them; 0 is as near to either socket.
   const auto machine_with = [](std::uint64_t own) {
     return Topology::from_xml(
         MachineXml(
-            {memory(4, 1 << 30),
-             socket(0, {memory(2, 1 << 29), memory(0, own), core(0, {cpu(0)}), core(1, {cpu(1)})}),
-             socket(1, {memory(1, own), memory(3, 1 << 29), core(2, {cpu(2)}), core(3, {cpu(3)})})})
+            {memory(0, 1 << 30),
+             socket(0, {memory(3, 1 << 29), memory(1, own), core(0, {cpu(0)}), core(1, {cpu(1)})}),
+             socket(1, {memory(2, own), memory(4, 1 << 29), core(2, {cpu(2)}), core(3, {cpu(3)})})})
             .text());
   };
   const Topology machine = machine_with(1 << 30);
@@ -116,21 +117,21 @@ TEST_CASE("golden: fast memory beside a node, and memory that is near to nobody 
   CHECK(sets(machine.level(Level::numa_domains)) == "0-1|2-3");
   check(machine, usable("0-3"),
         {
-            {"", Bind::close, 0, "0|1|2|3", "0 0 1 1"},
-            {"numa_domains", Bind::close, 0, "0-1|2-3", "0 1"},
-            {"{1,2}", Bind::close, 0, "1-2", "4"},
+            {"", Bind::close, 0, "0|1|2|3", "1 1 2 2"},
+            {"numa_domains", Bind::close, 0, "0-1|2-3", "1 2"},
+            {"{1,2}", Bind::close, 0, "1-2", "0"},
         });
   // A node without memory holds nobody's.
-  check(machine_with(0), usable("0-3"), {{"", Bind::close, 0, "0|1|2|3", "2 2 3 3"}});
+  check(machine_with(0), usable("0-3"), {{"", Bind::close, 0, "0|1|2|3", "3 3 4 4"}});
 }
 
 TEST_CASE("golden: a socket without memory of its own (edge case 65)") {
   const Topology machine = Topology::from_xml(
-      MachineXml({memory(1, 1 << 30), socket(0, {memory(0, 1 << 30), core(0, {cpu(0)})}),
-                  socket(1, {core(1, {cpu(1)}), core(2, {cpu(2)})})})
+      MachineXml({memory(0, 1 << 30), socket(0, {core(0, {cpu(0)}), core(1, {cpu(1)})}),
+                  socket(1, {memory(1, 1 << 30), core(2, {cpu(2)})})})
           .text());
-  CHECK(sets(machine.level(Level::numa_domains)) == "0|1-2");
-  check(machine, usable("0-2"), {{"", Bind::close, 0, "0|1|2", "0 1 1"}});
+  CHECK(sets(machine.level(Level::numa_domains)) == "0-1|2");
+  check(machine, usable("0-2"), {{"", Bind::close, 0, "0|1|2", "0 0 1"}});
 }
 
 TEST_CASE("golden: CPUs that are offline or disallowed (edge case 66)") {

@@ -107,6 +107,20 @@ TEST_CASE("a CPU outside of the mask makes no pool, and the text says why (edge 
   });
 }
 
+TEST_CASE("a pool sees the mask as it is when it is made, not as it was for another") {
+  check_in_child([] {
+    const std::vector<unsigned> mine = bound_cpus().members();
+    if (mine.size() < 2) return not_allowed;
+    pinion::Pool before;
+    bind_self({mine.back()});
+    pinion::Pool after;
+    if (after.processes() != 1) return wrong(1, "the new mask is not seen");
+    if (after.apply(my_cpus) != std::vector{mine.back()}) return wrong(2, "it is elsewhere");
+    const std::vector<unsigned> first = before.workers().at(0).cpus;
+    return first.front() == mine.front() ? 0 : wrong(3, "the first pool has been moved");
+  });
+}
+
 TEST_CASE("workers tell where the kernel has them now, not where they were put") {
   check_in_child([] {
     const std::vector<unsigned> mine = bound_cpus().members();

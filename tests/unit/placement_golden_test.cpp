@@ -2,6 +2,7 @@
 // 65, 66 and 67.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,12 @@ void check(const Topology& machine, const UsableCpus& cpus, const std::vector<Go
     const Plan plan = make_plan(placement, row.workers, machine, cpus, nothing);
     CHECK(cpus_of(plan) == row.cpus);
     CHECK(nodes_of(plan) == row.nodes);
+    // Nothing is dealt that is not shown, and what is shown is dealt where there is a worker for
+    // it.
+    for (const auto& worker : plan.workers) {
+      CHECK(std::count(plan.places.begin(), plan.places.end(), worker.cpus) == 1);
+    }
+    if (row.bind == Bind::close && row.workers == 0) CHECK(sets(plan.places) == row.cpus);
   }
 }
 

@@ -81,7 +81,8 @@ std::optional<LocalRank> local_rank(const Environment& environment) {
 UsableCpus share_between_ranks(UsableCpus usable, const Topology& topology,
                                const Environment& environment) {
   const auto local = local_rank(environment);
-  if (!local || local->size < 2 || usable.bound) return usable;
+  if (!local || local->size < 2) return usable;
+  if (usable.bound && !topology.cpus().is_subset_of(usable.cpus)) return usable;
 
   std::vector<CpuSet> cores;
   for (const CpuSet& core : topology.level(Level::cores)) {

@@ -39,7 +39,7 @@ class Narrowing {
   void by_mask(std::string kind, const CpuSet& cpus) {
     CpuSet expected = reference_ - isolated_;
     if (expected.empty()) expected = reference_;
-    result_.bound = !expected.is_subset_of(cpus);
+    result_.bound = expected.empty() || !expected.is_subset_of(cpus);
     by(std::move(kind), cpus);
   }
 

@@ -314,6 +314,9 @@ TEST_CASE("unbound ranks of one node divide its cores and its quota") {
   half.cpus = CpuSet::parse("1,10-19");
   CHECK(part(half, 0, 2).own().text() == "1,10-13");
   CHECK(part(half, 1, 2).own().text() == "14-19");
+  UsableCpus all = whole;  // bound to the whole machine is not bound
+  all.bound = true;
+  CHECK(part(all, 1, 4).own().text() == "6-11");
   UsableCpus unknown = whole;
   unknown.cpus = {100, 101};
   CHECK_FALSE(part(unknown, 1, 2).share.has_value());
@@ -321,7 +324,10 @@ TEST_CASE("unbound ranks of one node divide its cores and its quota") {
 
 TEST_CASE("a rank counts as bound when it has less than its cgroup (edge case 67)") {
   const FakeRoot root;
+  CHECK(ask(root, "0-7").bound);  // nobody knows
   root.write("/sys/devices/system/cpu/online", "0-15\n");
+  CHECK_FALSE(ask(root, "0-15").bound);
+  CHECK(ask(root, "0-7").bound);
   mount_v2(root, "/job/step");
   root.write("/sys/fs/cgroup/job/step/cpuset.cpus.effective", "0-7\n");
   CHECK_FALSE(ask(root, "0-7").bound);

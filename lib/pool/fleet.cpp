@@ -12,6 +12,7 @@
 #include "lib/pool/remote_exception.hpp"
 #include "lib/start/anew.hpp"
 #include "lib/start/nursery.hpp"
+#include "lib/topology/numa_memory.hpp"
 
 namespace pinion::pool {
 
@@ -80,22 +81,23 @@ start::Birth Fleet::order_for(const Lane& lane) const {
   birth.initializer_code = state_.initializer_code;
   birth.initializer_offset = state_.initializer_offset;
   birth.initializer_bytes = state_.initializer_bytes;
-  for (const unsigned cpu : lane.cpus.members()) {
-    if (cpu >= start::cpus_max) continue;
-    birth.bound = 1;
-    birth.cpus[cpu / 64] |= std::uint64_t{1} << (cpu % 64);
-  }
+  static_assert(start::cpus_max >= topology::CpuSet::cpu_limit, "or a worker would not be bound");
+  birth.bound = lane.cpus.empty() ? 0 : 1;
+  std::copy(lane.cpus.words().begin(), lane.cpus.words().end(), birth.cpus);
   return birth;
 }
 
 void Fleet::give_birth(Lane& lane) {
-  auto segment = state_.arena.make_worker_segment(lane.index, lane.generation + 1);
+  auto made = state_.arena.make_worker_segment(lane.index, lane.generation + 1, lane.numa_node);
+  const int memory_node = topology::node_of_memory(made.segment->begin());
   start::Birth birth;
   {
     const Turns::Held held = turns_.take_urgently();  // the collector looks at the lane unlocked
     const Locked lock(state_);
-    state_.arena.adopt(*segment);
-    lane.segment = std::move(segment);
+    state_.arena.adopt(*made.segment);
+    lane.segment = std::move(made.segment);
+    lane.memory_node = memory_node;
+    lane.memory_reason = std::move(made.memory.reason);
     ++lane.generation;
     lane.reset_flights(state_.capacity.flights);
     lane.birth_position = lane.tasks.position();

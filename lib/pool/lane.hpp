@@ -67,7 +67,9 @@ struct Lane {
   os::Fd eventfd;        // of all generations
   topology::CpuSet cpus;
   int numa_node = -1;
-  int only_cpu = -1;  // where it is bound to one
+  int memory_node = -1;       // where its segment begins, as the kernel says
+  std::string memory_reason;  // why there
+  int only_cpu = -1;          // where it is bound to one
   std::int64_t start_deadline_ns = 0;
   std::int64_t respawn_ns = 0;  // when there is no process: when the next one is made
   std::uint64_t birth_position = 0;

@@ -33,8 +33,17 @@ unsigned parse_jobs(const std::string& text) {
   return jobs;
 }
 
-Placement parse_placement(const std::string& text) {
-  return text == "none" ? Placement::none() : Placement(text);
+Bind parse_bind(const std::string& text) {
+  if (text.empty() || text == "close") return Bind::close;
+  if (text == "spread") return Bind::spread;
+  if (text == "primary") return Bind::primary;
+  throw UsageError(fmt::format("--bind wants close, spread or primary, not '{}'", text));
+}
+
+// Both may be empty: then they were not given.
+Placement parse_placement(const std::string& places, const std::string& bind) {
+  const Bind order = parse_bind(bind);
+  return places == "none" ? Placement::none() : Placement(places, order);
 }
 
 // Cuts "command ::: a b ::: c" into the command and its lists of arguments.
@@ -94,6 +103,7 @@ constexpr const char* run_help =
       --bar          show progress, where standard error is a terminal
       --summary      say at the end how fast the jobs ran, and on which CPUs
       --places P     bind to: cores, sockets, 0-7,16, {0:4}:8:4 ...; none
+      --bind B       deal out the places: close (default), spread or primary
 
   {} {.} {/} {//} {/.}  argument; less its extension; its name, folder, stem
   {#} {%} {1} {2.}      job number; slot; those of the first, the second :::
@@ -106,13 +116,15 @@ Exit status: number of failed jobs; 101 for more than 100; 255 for other errors.
 )";
 
 constexpr const char* topo_help =
-    R"(Usage: pinion topo [-j N] [--places P]
+    R"(Usage: pinion topo [-j N] [--places P] [--bind B] [--json]
 
 Shows which CPUs a pool may use and why, where it would put its workers, the
 NUMA nodes, and what carries its I/O.
 
   -j, --jobs N    workers; default: one for each usable core
       --places P  as for pinion run
+      --bind B    as for pinion run
+      --json      the same for programs; CPUs are lists as taskset -c reads them
 )";
 
 }  // namespace
@@ -120,13 +132,14 @@ NUMA nodes, and what carries its I/O.
 Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   Parsed<RunOptions> parsed;
   RunOptions& options = parsed.options;
-  std::string jobs, file, log, places;
+  std::string jobs, file, log, places, bind;
   bool null_delimited = false;
   CLI::App app("", "pinion run");
   const CLI::Option* jobs_option = app.add_option("-j,--jobs", jobs);
   const CLI::Option* file_option = app.add_option("-a,--arg-file", file);
   const CLI::Option* log_option = app.add_option("--joblog", log);
-  const CLI::Option* places_option = app.add_option("--places", places);
+  app.add_option("--places", places);
+  app.add_option("--bind", bind);
   app.add_flag("-k,--keep-order", options.keep_order);
   app.add_flag("-0,--null", null_delimited);
   app.add_flag("--bar", options.bar);
@@ -138,7 +151,7 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   }
 
   if (*jobs_option) options.jobs = parse_jobs(jobs);
-  if (*places_option) options.placement = parse_placement(places);
+  options.placement = parse_placement(places, bind);
   if (*log_option) options.job_log = log;
   if (*file_option) options.argument_file = file;
   if (null_delimited) options.delimiter = '\0';
@@ -148,16 +161,18 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
 
 Parsed<TopoOptions> parse_topo(const std::vector<std::string>& arguments) {
   Parsed<TopoOptions> parsed;
-  std::string processes, places;
+  std::string processes, places, bind;
   CLI::App app("", "pinion topo");
   const CLI::Option* jobs_option = app.add_option("-j,--jobs", processes);
-  const CLI::Option* places_option = app.add_option("--places", places);
+  app.add_option("--places", places);
+  app.add_option("--bind", bind);
+  app.add_flag("--json", parsed.options.json);
   if (parse(app, arguments)) {
     parsed.help = topo_help;
     return parsed;
   }
   if (*jobs_option) parsed.options.processes = parse_jobs(processes);
-  if (*places_option) parsed.options.placement = parse_placement(places);
+  parsed.options.placement = parse_placement(places, bind);
   return parsed;
 }
 

@@ -11,7 +11,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "commands.hpp"
 #include "errors.hpp"
@@ -36,20 +35,10 @@ std::unique_ptr<InputSource> open_source(const RunOptions& options) {
   return Lines::open(path, options.delimiter);
 }
 
-// A pool with default options has one worker for each place, and the report one line for each
-// worker.
-unsigned count_places(const Placement& placement) {
-  const TopologyReport report = describe_topology(placement);
-  const auto workers =
-      std::count_if(report.placement.begin(), report.placement.end(),
-                    [](const std::string& line) { return line.rfind("worker ", 0) == 0; });
-  return workers > 0 ? static_cast<unsigned>(workers)
-                     : std::max(std::thread::hardware_concurrency(), 1u);
-}
-
 // No more workers than places to put them: the jobs beyond that share workers.
 Division divide(const RunOptions& options) {
-  const unsigned places = count_places(options.placement);
+  // A pool with default options has one worker for each place.
+  const auto places = static_cast<unsigned>(describe_topology(options.placement).workers.size());
   Division division;
   division.jobs = options.jobs != 0 ? options.jobs : places;
   division.workers = std::min(division.jobs, places);

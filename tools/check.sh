@@ -79,8 +79,10 @@ run_tests() {
 # debug FOLDER OPTION...: builds all that has tests, with assertions, and with what stacks need of
 # the symbols: all of them take a third longer to compile.
 debug() {
-  build "$@" -Doptimization=1 -Ddebug=false -Dcpp_args=-g1 -Dtests=enabled -Dcommand=enabled \
-    -Dperf=disabled
+  folder=$1
+  shift
+  build "$folder" -Doptimization=1 -Ddebug=false -Dcpp_args=-g1 -Dtests=enabled -Dcommand=enabled \
+    -Dperf=disabled "$@"
 }
 
 if debug build-check -Dwerror=true; then
@@ -93,10 +95,12 @@ if debug build-check -Dwerror=true; then
 fi
 
 more_builds() {
-  if debug build-address -Db_sanitize=address,undefined -Db_lundef=false; then
+  # The check of vtables opens pipes, and takes a shortage of descriptors for a wrong type.
+  if debug build-address -Db_sanitize=address,undefined -Db_lundef=false \
+    "-Dcpp_args=-g1 -fno-sanitize-recover=undefined -fno-sanitize=vptr"; then
     run_tests build-address "address and undefined behaviour sanitizers" \
-      "ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-      PINION_TEST_PATIENCE=3" --no-suite slow --no-suite methods --timeout-multiplier 3
+      "ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PINION_TEST_PATIENCE=3" \
+      --no-suite slow --no-suite methods --no-suite unsanitized --timeout-multiplier 3
   fi
   build_suites=threads
   if debug build-thread -Db_sanitize=thread -Db_lundef=false; then

@@ -231,6 +231,7 @@ __attribute__((no_sanitize("null"))) void Worker::run_plain(const ring::TaskMess
       frame.cursor.strip = 1;
       frame.stamp();
     }
+    frame.stops_at_error = (message.flags & ring::task_stops_at_error) != 0;
     thunk_of(message)(frame);
   } catch (const abi::__forced_unwind&) {
     throw;  // pthread_exit: not an error of the task

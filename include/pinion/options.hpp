@@ -35,6 +35,11 @@ struct TaskOptions {
   /// that is not back within `grace` is killed and replaced, and the item ends with `TaskTimeout`.
   TimeLimit timeout{};
   TimeLimit grace = std::chrono::seconds(1);
+  /// Of a map or a stream: an item that fails cancels all that has not started. Then `Cancelled` is
+  /// thrown only where there is no item's own error.
+  bool fail_fast = false;
+  /// Whether a submit waits at `PoolOptions::max_pending`; else it throws `ResourceError`.
+  bool wait_when_full = true;
 };
 
 /// Options of a stream: `Pool::imap` and its kin.

@@ -224,6 +224,7 @@ bool Dispatcher::send_range(Lane& lane, MapState& map, ItemRange range) {
   std::uint8_t flags = 0;
   if (map.timed) flags |= ring::task_is_timed;
   if (map.job->coroutine) flags |= ring::task_is_coroutine;
+  if (map.options.fail_fast) flags |= ring::task_stops_at_error;
   if (map.cost_ns != 0 && map.cost_ns < short_item_ns) flags |= ring::task_has_short_items;
   ring::TaskMessage message;
   set_code(message, map.code, flags);

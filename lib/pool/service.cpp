@@ -222,6 +222,7 @@ void Service::handle_events(std::int64_t until_ns) {
       // Who has the baton may have looked already, and be about to leave it.
       const Turns::Held held = turns_.take_urgently();
       collector_.collect();
+      turns_.stop_failing();
     } else if (tag == nursery_tag) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_socket(), nullptr);
       fleet_.on_nursery_death();
@@ -236,6 +237,10 @@ void Service::handle_events(std::int64_t until_ns) {
       if (lane.pidfd) {
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, lane.pidfd.get(), nullptr);
         fleet_.on_death(lane);
+        if (state_.failing.load(std::memory_order_relaxed)) {
+          const Turns::Held held = turns_.take_urgently();
+          turns_.stop_failing();
+        }
       }
     }
   }
@@ -280,7 +285,10 @@ void Service::collect() {
   const Turns::Held held(turns_);
   while (needed() && !state_.baton.wanted()) {
     state_.note_collecting();
-    if (collector_.collect()) continue;
+    if (collector_.collect()) {
+      turns_.stop_failing();
+      continue;
+    }
     bool soon = false;
     {
       const Locked lock(state_);

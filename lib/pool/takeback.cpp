@@ -1,5 +1,7 @@
 #include "lib/pool/takeback.hpp"
 
+#include <pinion/errors.hpp>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -168,6 +170,18 @@ bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
   }
   settler_.finish_map(map);
   return !runs;
+}
+
+void TakeBack::stop_failing() {
+  for (std::size_t i = state_.maps.size(); i-- > 0;) {  // one that ends is replaced by the last
+    MapState& map = *state_.maps[i];
+    if (!map.failing || map.stopping()) continue;
+    cancel_map(map, std::make_exception_ptr(Cancelled(
+                        "the item was cancelled, because another one of its map had failed "
+                        "(TaskOptions::fail_fast)")));
+  }
+  state_.failing.store(false, std::memory_order_relaxed);
+  dispatcher_.feed();
 }
 
 void TakeBack::stop_everything() {

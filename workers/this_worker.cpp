@@ -59,6 +59,8 @@ std::uint64_t index() {
   return now.message->first + now.item;
 }
 
+unsigned attempt() { return running().message->attempt + 1U; }
+
 std::optional<std::chrono::steady_clock::time_point> deadline() {
   const Running now = running();
   if ((now.message->flags & ring::task_is_timed) == 0) return std::nullopt;

@@ -42,6 +42,7 @@ struct PoolStats {
   bool nursery_lost = false;      ///< the process that makes workers has died: none is replaced now
   std::uint64_t arena_bytes = 0;  ///< shared memory committed now
   std::uint64_t wakes = 0;        ///< system calls that woke a worker
+  std::uint64_t retried = 0;      ///< items that had failed and were started again
 };
 
 }  // namespace pinion

@@ -35,6 +35,10 @@ struct TaskOptions {
   /// that is not back within `grace` is killed and replaced, and the item ends with `TaskTimeout`.
   TimeLimit timeout{};
   TimeLimit grace = std::chrono::seconds(1);
+  /// How often an item that has failed (by its own error, a lost worker or its time limit) is
+  /// started again, elsewhere or where it was: for tasks that may run more than once.
+  /// `this_task::attempt()` counts. The last error is the one that is told.
+  unsigned retries = 0;
   /// Of a map or a stream: an item that fails cancels all that has not started. Then `Cancelled` is
   /// thrown only where there is no item's own error.
   bool fail_fast = false;

@@ -32,6 +32,8 @@ namespace this_task {
 
 /// Index of the item in its map; 0 for a single task.
 [[nodiscard]] PINION_API std::uint64_t index();
+/// 1 when the item is started first, one more for each of `TaskOptions::retries`; counts to 256.
+[[nodiscard]] PINION_API unsigned attempt();
 /// When its time limit passes; empty where it has none.
 [[nodiscard]] PINION_API std::optional<std::chrono::steady_clock::time_point> deadline();
 /// Whether it was asked to stop: cancelled, or its time limit has passed.

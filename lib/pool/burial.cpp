@@ -103,7 +103,9 @@ void Burial::settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, Exi
   if (flight.position >= claimed) {
     dispatcher_.requeue(lane, number);
   } else if (map == nullptr) {
-    settler_.local_error(*flight.entry, loss(lane, flight, status, 0));
+    if (!dispatcher_.retry(lane, number)) {
+      settler_.local_error(*flight.entry, loss(lane, flight, status, 0));
+    }
   } else if (flight.count == 1) {
     settler_.items_local_error(*map, flight.first, 1, loss(lane, flight, status, flight.first));
   } else if ((flight.flags & ring::task_is_coroutine) != 0) {

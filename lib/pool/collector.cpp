@@ -145,6 +145,8 @@ bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& m
   }
   if (flight.map == nullptr) {
     ++lane.tasks_done;
+    const bool failed = message.kind == ResultKind::error || message.kind == ResultKind::timed_out;
+    if (failed && dispatcher_.retry(lane, message.flight)) return true;
     return handle_single(lane, *flight.entry, message);
   }
   MapState& map = *flight.map;

@@ -8,7 +8,6 @@
 #include "lib/os/clock.hpp"
 #include "lib/os/cpu.hpp"
 #include "lib/pool/side.hpp"
-#include "lib/pool/task_errors.hpp"
 
 namespace pinion::pool {
 
@@ -30,8 +29,13 @@ void set_code(ring::TaskMessage& message, std::uint64_t code, std::uint8_t flags
   const auto token = start::CodeToken::unpack(code & token_mask);
   message.kind = ring::TaskKind::run;
   message.flags = flags;
+  message.attempt = 0;
   message.module = token.module;
   message.code_offset = token.offset;
+}
+
+std::uint8_t shown_attempt(unsigned attempts) noexcept {
+  return static_cast<std::uint8_t>(std::min(attempts, 255U));
 }
 
 }  // namespace
@@ -77,7 +81,7 @@ void Dispatcher::push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry
   flight.flags = message.flags;
   flight.revoked = flight.stopping = flight.overdue = false;
   flight.code = start::CodeToken{message.module, message.code_offset}.packed();
-  flight.inline_bytes = static_cast<std::uint8_t>(message.inline_bytes);
+  flight.inline_bytes = message.inline_bytes;
   flight.payload = message.payload;
   if ((message.flags & ring::task_is_timed) != 0) [[unlikely]] {
     const TaskOptions& options = map != nullptr ? map->options : entry->side->options;
@@ -111,7 +115,7 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
   set_code(message, code, flags | ring::payload_is_inline);
   message.count = 1;
   message.first = 0;
-  message.inline_bytes = static_cast<std::uint16_t>(arguments.size());
+  message.inline_bytes = static_cast<std::uint8_t>(arguments.size());
   message.payload = {};
   std::memcpy(message.payload.inline_bytes, arguments.data(), arguments.size());
   if ((flags & ring::task_is_coroutine) != 0) {
@@ -165,6 +169,7 @@ bool Dispatcher::pack(LedgerEntry& entry, ring::TaskMessage& message) {
   set_code(message, entry.code, static_cast<std::uint8_t>(entry.code >> code_flags_shift));
   message.count = 1;
   message.first = 0;
+  if (entry.side != nullptr) message.attempt = shown_attempt(entry.side->attempts);
   message.inline_bytes = 0;
   message.payload = {};
   if ((entry.code & code_in_arena) != 0) {
@@ -230,6 +235,10 @@ bool Dispatcher::send_range(Lane& lane, MapState& map, ItemRange range) {
   set_code(message, map.code, flags);
   message.count = range.count;
   message.first = range.first;
+  if (range.count == 1 && !map.attempts.empty()) {
+    const auto found = map.attempts.find(range.first);
+    if (found != map.attempts.end()) message.attempt = shown_attempt(found->second);
+  }
   message.inline_bytes = 0;
   message.payload = {};
   std::size_t bytes = 0;
@@ -244,7 +253,7 @@ bool Dispatcher::send_range(Lane& lane, MapState& map, ItemRange range) {
   std::byte* at = message.payload.inline_bytes;
   if (bytes <= ring::inline_bytes_max) {
     message.flags |= ring::payload_is_inline;
-    message.inline_bytes = static_cast<std::uint16_t>(bytes);
+    message.inline_bytes = static_cast<std::uint8_t>(bytes);
   } else {
     const auto offset = state_.arena.take_arguments(bytes);
     if (!offset) {
@@ -348,64 +357,6 @@ void Dispatcher::free_flight(Lane& lane, std::uint16_t number) {
   const std::uint32_t left = lane.in_flight() - 1;
   lane.set_in_flight(left);
   if (left == 0 || left + 1 >= lane.depth) update(lane);
-}
-
-void Dispatcher::reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights) {
-  state_.backlog.reserve(flights.size());
-  std::size_t ranges = 0;  // of a chunk of coroutines each item may come back by itself
-  for (const std::uint16_t number : flights) {
-    const Flight& flight = lane.flights[number];
-    ranges += (flight.flags & ring::task_is_coroutine) != 0 ? flight.assigned : 1;
-  }
-  for (const std::uint16_t number : flights) {
-    const Flight& flight = lane.flights[number];
-    if (flight.map != nullptr) {
-      flight.map->taken_back.reserve(flight.map->taken_back.size() + ranges);
-    } else if (flight.entry != nullptr && (flight.stopping || state_.stopped())) {
-      Settler::side_of(*flight.entry);
-    }
-  }
-}
-
-void Dispatcher::requeue(Lane& lane, std::uint16_t number) {
-  reserve_requeue(lane, {&number, 1});
-  Flight& flight = lane.flights[number];
-  if (flight.map != nullptr) {
-    MapState& map = *std::exchange(flight.map, nullptr);
-    give_back(map, {flight.first, flight.assigned});
-    return;
-  }
-  LedgerEntry& entry = *std::exchange(flight.entry, nullptr);
-  if (state_.stopped()) {
-    settler_.local_error(entry, state_.stop_error());
-    return;
-  }
-  if (flight.stopping) {  // elsewhere nothing would tell it to stop
-    settler_.local_error(entry, cancelled_error(TaskName::single(entry)));
-    return;
-  }
-  const std::uint8_t kept_flags =
-      flight.flags & static_cast<std::uint8_t>(~ring::payload_is_inline);
-  entry.code = flight.code | std::uint64_t{kept_flags} << code_flags_shift;
-  if ((flight.flags & ring::payload_is_inline) != 0) {
-    std::memcpy(entry.data, flight.payload.inline_bytes, flight.inline_bytes);
-    entry.bytes = flight.inline_bytes;
-  } else {
-    std::memcpy(entry.data, &flight.payload.block, sizeof flight.payload.block);
-    entry.code |= code_in_arena;
-    flight.arguments_moved = true;
-  }
-  state_.backlog.push_front({&entry, nullptr});
-}
-
-void Dispatcher::give_back(MapState& map, ItemRange range) {
-  if (range.count == 0) return;
-  if (map.stopping()) {
-    settler_.items_stopped(map, range.first, range.count, map.stop_error);
-    return;
-  }
-  map.taken_back.push_back(range);
-  if (!std::exchange(map.listed, true)) state_.backlog.push_front({nullptr, &map});
 }
 
 }  // namespace pinion::pool

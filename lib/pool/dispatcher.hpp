@@ -35,6 +35,9 @@ class Dispatcher {
   /// A task that a worker has not started goes back to wait, ahead of the others. Frees the flight.
   /// The strong guarantee; after `reserve_requeue` it does not throw.
   void requeue(Lane& lane, std::uint16_t flight);
+  /// A single task has failed: it goes back to be started again, if its options say so and it has
+  /// not failed too often. Else false.
+  bool retry(Lane& lane, std::uint16_t flight);
   void reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights);
 
   /// Items of a map that nobody has started wait again; of one that is being stopped, they end. The

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -31,9 +32,10 @@ struct MapState {
   std::uint64_t ended = 0;        // items with an outcome
   std::uint32_t cost_ns = 0;      // of an item; 0: not known
   std::uint32_t chunk_items_max = 1 << 24;
-  std::uint32_t round_chunks = 0;     // of factoring: chunks that are left of the round
-  std::uint64_t round_items = 0;      // ... and the size of each
-  bool failing = false;               // with fail_fast: an item has failed
+  std::uint32_t round_chunks = 0;  // of factoring: chunks that are left of the round
+  std::uint64_t round_items = 0;   // ... and the size of each
+  std::unordered_map<std::uint64_t, unsigned> attempts;  // of items that have failed, and go again
+  bool failing = false;                                  // with fail_fast: an item has failed
   std::vector<ItemRange> taken_back;  // given out, not started, to be given out again
 
   [[nodiscard]] bool stopping() const noexcept { return stop_error != nullptr; }

@@ -120,14 +120,41 @@ void Settler::item_values(MapState& map, std::uint64_t first, std::uint32_t coun
 
 void Settler::item_remote_error(MapState& map, std::uint64_t item,
                                 std::span<const std::byte> bytes) {
+  if (map.options.retries != 0 && retry(map, item)) return;
   map.job->take_remote_error(item, bytes);
   count_items(map, 1, true);
 }
 
 void Settler::items_local_error(MapState& map, std::uint64_t first, std::uint32_t count,
                                 const std::exception_ptr& error) {
-  map.job->take_error(first, count, error);
-  count_items(map, count, true);
+  if (map.options.retries == 0) [[likely]] {
+    map.job->take_error(first, count, error);
+    count_items(map, count, true);
+    return;
+  }
+  for (std::uint64_t item = first; item < first + count; ++item) {
+    if (retry(map, item)) continue;
+    map.job->take_error(item, 1, error);
+    count_items(map, 1, true);
+  }
+}
+
+/// An item that has failed goes out again, by itself. Where memory is short it has failed for good.
+bool Settler::retry(MapState& map, std::uint64_t item) noexcept {
+  if (map.stopping() || state_.stopped()) return false;
+  try {
+    unsigned& attempts = map.attempts[item];
+    if (attempts >= map.options.retries) return false;
+    map.taken_back.reserve(map.taken_back.size() + 1);
+    state_.backlog.reserve_one();
+    ++attempts;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  ++state_.counters.retried;
+  map.taken_back.push_back({item, 1});
+  if (!std::exchange(map.listed, true)) state_.backlog.push_front({nullptr, &map});
+  return true;
 }
 
 void Settler::items_stopped(MapState& map, std::uint64_t first, std::uint32_t count,

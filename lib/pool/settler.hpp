@@ -45,6 +45,7 @@ class Settler {
   [[nodiscard]] detail::Side* detach(LedgerEntry& entry) noexcept;
 
  private:
+  bool retry(MapState& map, std::uint64_t item) noexcept;
   void finish(LedgerEntry& entry, bool failed);
   void count_down(std::uint64_t items) noexcept;
   void count_items(MapState& map, std::uint32_t count, bool failed);

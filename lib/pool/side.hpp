@@ -19,7 +19,7 @@ struct Side {
   // Until it is dispatched:
   std::vector<std::byte> arguments;  // encoded, where they do not fit the entry
   TaskOptions options;
-  bool has_options = false;
+  unsigned attempts = 0;  // that have failed and were followed by another
 
   // A result that stays in its worker's segment until it is given back:
   std::shared_ptr<shm::Segment> segment;

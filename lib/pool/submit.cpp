@@ -162,14 +162,15 @@ LedgerEntry& Core::open_entry(const TaskOptions* options, bool with_side) {
   state_.backlog.reserve_one();
   LedgerEntry& entry = ledger_->take();
   const bool timed = options != nullptr && options->timeout.limited();
-  if (timed || with_side) [[unlikely]] {
+  const bool kept = timed || (options != nullptr && options->retries != 0);
+  if (kept || with_side) [[unlikely]] {
     try {
       Settler::side_of(entry);
     } catch (...) {
       Ledger::give(entry);
       throw;
     }
-    if (timed) entry.side->options = *options;
+    if (kept) entry.side->options = *options;
   }
   entry.number = static_cast<std::uint32_t>(++state_.counters.accepted);
   state_.pending.store(state_.pending.load(std::memory_order_relaxed) + 1,

@@ -2,7 +2,7 @@
 //
 //   task message                                  result message
 //   0  flight, kind, flags, count                 0  flight, kind, flags, inline_bytes
-//   8  code_offset, module, inline_bytes          8  position answered
+//   8  code_offset, module, inline_bytes, attempt 8  position answered
 //   16 index of the first item                    16 items done, mean cost of an item in ns
 //   24 payload: 32 bytes, or {offset, bytes}      24 payload: 32 bytes, or {offset, bytes}
 //
@@ -54,7 +54,8 @@ struct TaskMessage {
   std::uint32_t count;
   std::uint32_t code_offset;
   std::uint16_t module;
-  std::uint16_t inline_bytes;
+  std::uint8_t inline_bytes;
+  std::uint8_t attempt;  // how often it was started before; stays at 255
   std::uint64_t first;
   Payload payload;
 };

@@ -1,8 +1,9 @@
-// TaskOptions::fail_fast and wait_when_full, and chunks of every kind.
+// TaskOptions: retries, fail_fast and wait_when_full; and chunks of every kind.
 #include <doctest/doctest.h>
 
 #include <numeric>
 #include <stdexcept>
+#include <string>
 
 #include "tests/contract/checks.hpp"
 
@@ -34,6 +35,25 @@ pinion::Task<int> third_fails_later(int i) {
   co_return i;
 }
 int square(int x) { return x * x; }
+/// Fails until it is started for the n-th time, each time in another way.
+std::string third_time(int n, const std::string& text) {
+  const unsigned attempt = pinion::this_task::attempt();
+  if (attempt == 1) throw std::domain_error("the first time");
+  if (attempt == 2 && n > 2) std::abort();
+  return text + std::to_string(attempt);
+}
+unsigned succeeds_at(int n) {
+  const unsigned attempt = pinion::this_task::attempt();
+  if (attempt < static_cast<unsigned>(n)) throw std::domain_error(std::to_string(attempt));
+  return attempt;
+}
+pinion::Task<unsigned> succeeds_later_at(int n) {
+  const unsigned attempt = pinion::this_task::attempt();
+  co_await pinion::sleep_for(1ms);
+  if (attempt < static_cast<unsigned>(n)) throw std::domain_error(std::to_string(attempt));
+  co_return attempt;
+}
+int too_slow_once(int ms) { return pinion::this_task::attempt() == 1 ? slow(ms) : -1; }
 
 }  // namespace
 
@@ -114,4 +134,55 @@ TEST_CASE("chunks of every kind give the same results") {
     CHECK(streamed.size() == 500);
     CHECK(streamed.back() == 499 * 499);
   }
+}
+
+TEST_CASE("retries: a task that fails is started again, with its arguments") {
+  CheckedPool pool(2);
+  const TaskOptions options{.retries = 2};
+  CHECK(pool.apply(options, third_time, 2, "short ") == "short 2");
+  CHECK(pool.apply(options, third_time, 3, std::string(5000, 'x')) == std::string(5000, 'x') + "3");
+  CHECK(pool.stats().retried == 3);
+  CHECK(pool.apply(options, succeeds_at, 3) == 3);
+  CHECK(pool.apply(options, succeeds_later_at, 3) == 3);
+  CHECK(error_of([&] { pool.apply(options, succeeds_at, 9); }).find("3") != std::string::npos);
+  CHECK_THROWS_AS(pool.apply(succeeds_at, 2), std::domain_error);  // none by default
+  CHECK(pool.apply(succeeds_at, 1) == 1);
+  const TaskOptions hurried{.timeout = 20ms, .grace = 20ms, .retries = 1};
+  CHECK(pool.apply(hurried, too_slow_once, 5000) == -1);
+}
+
+TEST_CASE("retries in maps and streams: each item by itself, whatever the chunk") {
+  CheckedPool pool(2);
+  const TaskOptions options{.retries = 3};
+  std::vector<int> times;
+  for (int i = 0; i < 200; ++i) times.push_back(1 + i % 4);
+  for (const auto chunk : {Chunking(1), Chunking(50), Chunking()}) {
+    const auto attempts = pool.map(options, succeeds_at, times, chunk);
+    const auto later = pool.map(options, succeeds_later_at, times, chunk);
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      CHECK(attempts[i] == static_cast<unsigned>(times[i]));
+      CHECK(later[i] == attempts[i]);
+    }
+  }
+  times[7] = 5;
+  CHECK_THROWS_AS(pool.map(options, succeeds_at, times), std::domain_error);
+  auto stream = pool.imap(succeeds_at, std::vector<int>(30, 2), {.chunksize = 4, .task = options});
+  unsigned sum = 0;
+  while (auto attempt = stream.next()) sum += *attempt;
+  CHECK(sum == 60);
+}
+
+TEST_CASE("an item that kills its worker each time ends, and the pool goes on (edge case 37)") {
+  CheckedPool pool(2);
+  const TaskOptions options{.retries = 3};
+  const auto poison = [](int i) {
+    if (i == 5) std::abort();
+    return i;
+  };
+  CHECK_THROWS_AS(pool.map(options, poison, numbers(100)), pinion::WorkerLost);
+  CHECK(pool.stats().completed == 99);
+  CHECK(pool.stats().deaths == 4);
+  CHECK_THROWS_AS(pool.apply(options, poison, 5), pinion::WorkerLost);
+  CHECK(pool.stats().deaths == 8);
+  CHECK(pool.apply(square, 3) == 9);
 }

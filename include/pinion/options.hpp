@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 
 namespace pinion {
 
@@ -42,6 +43,9 @@ struct TaskOptions {
   /// Of a map or a stream: an item that fails cancels all that has not started. Then `Cancelled` is
   /// thrown only where there is no item's own error.
   bool fail_fast = false;
+  /// Only in the worker of this index, or in its successor. Beyond the pool's it is
+  /// `std::invalid_argument`.
+  std::optional<unsigned> worker{};
   /// Whether a submit waits at `PoolOptions::max_pending`; else it throws `ResourceError`.
   bool wait_when_full = true;
 };

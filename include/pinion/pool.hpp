@@ -162,6 +162,31 @@ class Pool {
         true, std::forward<F>(f), std::forward<Range>(range), options);
   }
 
+  /// `f(args...)` once in every worker; the results in the order of the workers. All run; then the
+  /// error of the lowest worker is thrown, if any failed. O(workers).
+  template <class F, class... Args>
+  requires is_callable<F>
+  auto broadcast(F&& f, const Args&... args) { return broadcast(TaskOptions(), f, args...); }
+  template <class F, class... Args>
+  auto broadcast(const TaskOptions& options, F&& f, const Args&... args) {
+    using R = ResultOf<F, Args...>;
+    std::vector<AsyncResult<R>> results;
+    TaskOptions one = options;
+    for (unsigned worker = 0; worker < processes(); ++worker) {
+      one.worker = worker;
+      results.push_back(apply_async(one, f, args...));
+    }
+    for (const auto& result : results) result.wait();
+    if constexpr (std::is_void_v<R>) {
+      for (auto& result : results) result.get();
+    } else {
+      std::vector<R> values;
+      values.reserve(results.size());
+      for (auto& result : results) values.push_back(std::move(result).get());
+      return values;
+    }
+  }
+
   /// Takes no new tasks; what was accepted finishes. Idempotent.
   void close() { detail::close_pool(*core_); }
   /// Stops now: what has not a complete result ends with `PoolTerminated`. Idempotent. O(1) here;

@@ -33,7 +33,7 @@ bool Collector::collect() {
   for (const auto& lane : state_.lanes) {
     if (lane->alive() && lane->has_results()) drain(*lane);
   }
-  if (!state_.backlog.empty()) dispatcher_.feed();
+  if (!state_.backlog.empty() || state_.bound_waiting) dispatcher_.feed();
   return true;
 }
 
@@ -249,7 +249,7 @@ bool Collector::handle_chunk(Lane& lane, Flight& flight, const ResultMessage& me
   if (!all && !may_stop) return false;
   // So that nothing throws once items have ended.
   map.taken_back.reserve(map.taken_back.size() + 1);
-  state_.backlog.reserve_one();
+  state_.queue_of(map).reserve_one();
   if (!settle_items(lane, flight, message.payload.block.offset, message.items_done,
                     (flight.flags & ring::task_is_coroutine) != 0)) {
     return false;

@@ -93,6 +93,7 @@ class Core final : public detail::PoolCore {
                             std::uint8_t flags);
   LedgerEntry& open_entry(const TaskOptions* options, bool with_side = false);
   void look_after() noexcept;
+  void check(const TaskOptions* options) const;
   void require_open() const;
   void require_same_process() const;
   void close_stream_inputs() noexcept;

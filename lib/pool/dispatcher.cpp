@@ -8,6 +8,7 @@
 #include "lib/os/clock.hpp"
 #include "lib/os/cpu.hpp"
 #include "lib/pool/side.hpp"
+#include "lib/pool/task_errors.hpp"
 
 namespace pinion::pool {
 
@@ -16,14 +17,6 @@ using detail::Side;
 namespace {
 
 constexpr std::uint64_t token_mask = (std::uint64_t{1} << 48) - 1;
-
-std::exception_ptr arena_shortage(const Arena& arena, std::uint64_t bytes) {
-  return std::make_exception_ptr(
-      ResourceError("PoolOptions::arena_bytes",
-                    std::to_string(arena.limit()) + " bytes where arguments of " +
-                        std::to_string(bytes) + " bytes were to be sent",
-                    "raise the limit, send less at once, or use smaller chunks"));
-}
 
 void set_code(ring::TaskMessage& message, std::uint64_t code, std::uint8_t flags) noexcept {
   const auto token = start::CodeToken::unpack(code & token_mask);
@@ -80,6 +73,10 @@ void Dispatcher::push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry
   flight.count = flight.assigned = message.count;
   flight.flags = message.flags;
   flight.revoked = flight.stopping = flight.overdue = false;
+  const TaskOptions* const asked = map != nullptr           ? &map->options
+                                   : entry->side != nullptr ? &entry->side->options
+                                                            : nullptr;
+  flight.bound = asked != nullptr && asked->worker.has_value();
   flight.code = start::CodeToken{message.module, message.code_offset}.packed();
   flight.inline_bytes = message.inline_bytes;
   flight.payload = message.payload;
@@ -102,13 +99,15 @@ void Dispatcher::push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry
 
 void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t flags,
                         std::span<const std::byte> arguments) {
-  Lane* lane = state_.backlog.empty() ? choose() : nullptr;
+  const bool bound = entry.side != nullptr && entry.side->options.worker;
+  Lane* lane = !bound && state_.backlog.empty() ? choose() : nullptr;
   if (lane == nullptr) [[unlikely]] {
     std::memcpy(entry.data, arguments.data(), arguments.size());
     entry.bytes = static_cast<std::uint8_t>(arguments.size());
     entry.code = code | std::uint64_t{flags} << code_flags_shift;
-    state_.backlog.push_back({&entry, nullptr});
+    enqueue({&entry, nullptr});
     state_.backlogged.store(true, std::memory_order_relaxed);
+    if (bound) feed_if_possible();
     return;
   }
   ring::TaskMessage message;
@@ -143,7 +142,7 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
   entry.code = code | std::uint64_t{flags} << code_flags_shift | code_in_arena;
   std::memcpy(entry.data, &arguments, sizeof arguments);
   --reserved_;
-  state_.backlog.push_back({&entry, nullptr});
+  enqueue({&entry, nullptr});
   feed_if_possible();
 }
 
@@ -155,12 +154,12 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
   }
   entry.code = code | std::uint64_t{flags} << code_flags_shift;
   Settler::side_of(entry).arguments = std::move(arguments);
-  state_.backlog.push_back({&entry, nullptr});
+  enqueue({&entry, nullptr});
   feed_if_possible();
 }
 
 void Dispatcher::submit(MapState& map) {
-  if (!std::exchange(map.listed, true)) state_.backlog.push_back({nullptr, &map});
+  if (!std::exchange(map.listed, true)) enqueue({nullptr, &map});
   feed_if_possible();
 }
 
@@ -283,65 +282,6 @@ bool Dispatcher::send_range(Lane& lane, MapState& map, ItemRange range) {
   lane.depth = std::max(lane.depth, depth_min(map.job->coroutine));
   push(lane, message, nullptr, &map);
   return true;
-}
-
-/// Nobody runs anything, and no submit is about to: no answer will give memory back.
-bool Dispatcher::nothing_will_end() const noexcept {
-  return reserved_ == 0 && std::all_of(state_.lanes.begin(), state_.lanes.end(),
-                                       [](const auto& lane) { return lane->in_flight() == 0; });
-}
-
-/// The first of the backlog finds no room although nothing runs: what holds memory goes first, and
-/// with nothing like it the rest is in results, so that waiting would not help.
-bool Dispatcher::make_room(const Waiting& first) {
-  const bool promoted = state_.backlog.promote(
-      [](const Waiting& w) { return w.entry != nullptr && (w.entry->code & code_in_arena) != 0; });
-  if (promoted) return true;
-  if (first.map == nullptr) {
-    state_.backlog.pop_front();
-    settler_.local_error(*first.entry,
-                         arena_shortage(state_.arena, first.entry->side->arguments.size()));
-    return true;
-  }
-  MapState& map = *first.map;
-  const ItemRange range = map.take(map.chunk_items(state_.workers));
-  if (range.count > 1) {  // it goes on with smaller chunks
-    map.taken_back.push_back(range);
-  } else {
-    settler_.items_local_error(map, range.first, 1,
-                               arena_shortage(state_.arena, map.job->chunk_bytes(range.first, 1)));
-  }
-  return true;
-}
-
-void Dispatcher::feed() {
-  while (!state_.backlog.empty()) {
-    const Waiting next = state_.backlog.front();
-    if (next.map != nullptr && (next.map->exhausted() || next.map->stopping())) {
-      state_.backlog.pop_front();
-      next.map->listed = false;
-      settler_.finish_map(*next.map);
-      continue;
-    }
-    Lane* lane = choose();
-    if (lane == nullptr) break;
-    const bool sent = next.map != nullptr ? send_chunk(*lane, *next.map) : send(*lane, *next.entry);
-    if (!sent) {  // the arena is full: it goes on when something has ended
-      if (nothing_will_end() && make_room(next)) continue;
-      break;
-    }
-    if (next.map == nullptr) state_.backlog.pop_front();
-  }
-  state_.backlogged.store(!state_.backlog.empty(), std::memory_order_relaxed);
-}
-
-/// What was accepted stays accepted where memory is short: whoever collects next feeds again.
-void Dispatcher::feed_if_possible() noexcept {
-  try {
-    feed();
-  } catch (...) {
-    state_.backlogged.store(true, std::memory_order_relaxed);
-  }
 }
 
 void Dispatcher::free_flight(Lane& lane, std::uint16_t number) {

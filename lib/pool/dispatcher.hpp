@@ -61,7 +61,13 @@ class Dispatcher {
   Lane* choose();
   bool send(Lane& lane, LedgerEntry& entry);
   [[nodiscard]] bool nothing_will_end() const noexcept;
-  bool make_room(const Waiting& first);
+  bool make_room(Backlog& queue);
+  void enqueue(Waiting waiting);
+  void put_back(Waiting waiting);
+  bool send_first(Backlog& queue, Lane& lane);
+  bool drop_exhausted(Backlog& queue);
+  void feed_bound();
+  void fail_first(Lane& lane);
   void not_encoded(MapState& map, ItemRange range, const std::exception_ptr& error);
   bool send_chunk(Lane& lane, MapState& map);
   bool send_range(Lane& lane, MapState& map, ItemRange range);

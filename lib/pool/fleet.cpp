@@ -281,8 +281,10 @@ void Fleet::on_nursery_death() {
   nursery_dead_ = true;
   const Locked lock(state_);
   state_.counters.nursery_lost = true;
+  state_.no_successors = true;
   for (const auto& lane : state_.lanes) lane->respawn_ns = 0;
   if (state_.started && !state_.leaving && gone()) fail(nursery_lost_text);
+  dispatcher_.feed_if_possible();
 }
 
 void Fleet::respawn(std::int64_t now_ns) {

@@ -20,6 +20,7 @@ struct Flight {
   bool revoked = false;          // taken back: only its answer is missing
   bool stopping = false;         // was asked to stop
   bool arguments_moved = false;  // their block is another's now
+  bool bound = false;            // to this worker
   bool overdue = false;          // its time has passed; it is killed when the grace has, too
   std::uint8_t inline_bytes = 0;
   std::uint64_t code = 0;          // packed token

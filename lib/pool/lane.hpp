@@ -17,6 +17,7 @@
 #include "lib/os/clock.hpp"
 #include "lib/os/fd.hpp"
 #include "lib/os/pidfd.hpp"
+#include "lib/pool/backlog.hpp"
 #include "lib/pool/flight.hpp"
 #include "lib/shm/arena_layout.hpp"
 #include "lib/shm/block_range.hpp"
@@ -46,6 +47,8 @@ struct Lane {
   std::uint64_t results_begin = 0;        // in it: where result blocks may lie
   ring::Bell bell;                        // the worker's
   ring::Fencing fencing = ring::Fencing::symmetric;
+
+  Backlog bound;  // what waits for this worker and no other
 
   std::vector<Flight> flights;
   std::vector<std::uint16_t> free_flights;

@@ -11,8 +11,17 @@ namespace pinion::pool {
 
 using detail::Side;
 
+/// Ahead of the others that wait for the same.
+void Dispatcher::put_back(Waiting waiting) {
+  Backlog& queue =
+      waiting.map != nullptr ? state_.queue_of(*waiting.map) : state_.queue_of(*waiting.entry);
+  queue.push_front(waiting);
+  if (&queue != &state_.backlog) state_.bound_waiting = true;
+}
+
 void Dispatcher::reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights) {
   state_.backlog.reserve(flights.size());
+  state_.lanes[lane.index]->bound.reserve(flights.size());
   std::size_t ranges = 0;  // of a chunk of coroutines each item may come back by itself
   for (const std::uint16_t number : flights) {
     const Flight& flight = lane.flights[number];
@@ -56,7 +65,7 @@ void Dispatcher::requeue(Lane& lane, std::uint16_t number) {
     entry.code |= code_in_arena;
     flight.arguments_moved = true;
   }
-  state_.backlog.push_front({&entry, nullptr});
+  put_back({&entry, nullptr});
 }
 
 bool Dispatcher::retry(Lane& lane, std::uint16_t number) {
@@ -78,7 +87,7 @@ void Dispatcher::give_back(MapState& map, ItemRange range) {
     return;
   }
   map.taken_back.push_back(range);
-  if (!std::exchange(map.listed, true)) state_.backlog.push_front({nullptr, &map});
+  if (!std::exchange(map.listed, true)) put_back({nullptr, &map});
 }
 
 }  // namespace pinion::pool

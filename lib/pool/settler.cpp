@@ -146,14 +146,17 @@ bool Settler::retry(MapState& map, std::uint64_t item) noexcept {
     unsigned& attempts = map.attempts[item];
     if (attempts >= map.options.retries) return false;
     map.taken_back.reserve(map.taken_back.size() + 1);
-    state_.backlog.reserve_one();
+    state_.queue_of(map).reserve_one();
     ++attempts;
   } catch (const std::bad_alloc&) {
     return false;
   }
   ++state_.counters.retried;
   map.taken_back.push_back({item, 1});
-  if (!std::exchange(map.listed, true)) state_.backlog.push_front({nullptr, &map});
+  if (!std::exchange(map.listed, true)) {
+    state_.queue_of(map).push_front({nullptr, &map});
+    if (map.options.worker) state_.bound_waiting = true;
+  }
   return true;
 }
 
@@ -172,7 +175,7 @@ void Settler::close_input(MapState& map) {
 bool Settler::finish_map(MapState& map) {
   if (map.ended < map.job->items || map.job->open) return false;
   LedgerEntry& entry = *map.entry;
-  if (map.listed) state_.backlog.remove([&](const Waiting& w) { return w.map == &map; });
+  if (map.listed) state_.queue_of(map).remove([&](const Waiting& w) { return w.map == &map; });
   const bool failed = map.job->error_item != ~std::uint64_t{0} || map.job->ended_error != nullptr;
   const auto it = std::find_if(state_.maps.begin(), state_.maps.end(),
                                [&](const auto& m) { return m.get() == &map; });

@@ -2,7 +2,13 @@
 
 #include "lib/os/membarrier.hpp"
 
+#include "lib/pool/side.hpp"
+
 namespace pinion::pool {
+
+Backlog& State::queue_of(const LedgerEntry& entry) noexcept {
+  return queue_of(entry.side != nullptr ? &entry.side->options : nullptr);
+}
 
 namespace {
 

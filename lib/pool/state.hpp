@@ -8,6 +8,7 @@
 #include <pinion/detail/pool_core.hpp>
 #include <pinion/errors.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -59,6 +60,8 @@ struct State {
   LaneSet open_lanes;          // ready, with room
   std::vector<Lane*> to_ring;  // pushed to since the lock was taken
   Backlog backlog;
+  bool bound_waiting = false;  // a worker's own queue may hold something
+  bool no_successors = false;  // a worker that dies is not replaced
   std::vector<std::unique_ptr<MapState>> maps;
   detail::CodeMap* code = nullptr;
   std::int64_t timed_check_ns = os::never_ns;  // when the service looks at timed tasks next
@@ -99,6 +102,19 @@ struct State {
   std::atomic<bool> service_told{false};
   std::atomic<bool> service_ticks{false};  // it looks again by itself within a millisecond
   std::atomic<bool> ended{false};          // no worker is left, and none comes
+
+  /// Where it waits: with the others, or for the one worker that it is for.
+  [[nodiscard]] Backlog& queue_of(const TaskOptions* task_options) noexcept {
+    if (task_options == nullptr || !task_options->worker) [[likely]]
+      return backlog;
+    return lanes[*task_options->worker]->bound;
+  }
+  [[nodiscard]] Backlog& queue_of(const LedgerEntry& entry) noexcept;
+  [[nodiscard]] Backlog& queue_of(const MapState& map) noexcept { return queue_of(&map.options); }
+  [[nodiscard]] bool anything_bound() const noexcept {
+    return std::any_of(lanes.begin(), lanes.end(),
+                       [](const auto& lane) { return !lane->bound.empty(); });
+  }
 
   /// With rings that have shared indices: where they lie, in the bell segment.
   [[nodiscard]] std::byte* result_ring_memory(unsigned worker) const noexcept {

@@ -2,6 +2,8 @@
 
 #include <pinion/errors.hpp>
 
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "lib/pool/core.hpp"
@@ -51,8 +53,15 @@ void Core::wait_for_room(const TaskOptions* options) {
   turns_.wait_for_room(os::never_ns);
 }
 
+void Core::check(const TaskOptions* options) const {
+  if (options == nullptr || !options->worker || *options->worker < state_.workers) return;
+  throw std::invalid_argument("TaskOptions::worker is " + std::to_string(*options->worker) +
+                              "; the pool has " + std::to_string(state_.workers) + " workers");
+}
+
 LedgerEntry* Core::submit(const detail::Submission& s) {
   require_same_process();
+  check(s.options);
   const std::uint64_t token = state_.modules.token_of(s.thunk).packed();
   std::uint8_t flags = 0;
   if (s.coroutine) flags |= ring::task_is_coroutine;
@@ -159,10 +168,10 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
 /// With the lock held. What needs memory comes first: an entry that is counted will end.
 LedgerEntry& Core::open_entry(const TaskOptions* options, bool with_side) {
   require_open();
-  state_.backlog.reserve_one();
+  state_.queue_of(options).reserve_one();
   LedgerEntry& entry = ledger_->take();
   const bool timed = options != nullptr && options->timeout.limited();
-  const bool kept = timed || (options != nullptr && options->retries != 0);
+  const bool kept = timed || (options != nullptr && (options->retries != 0 || options->worker));
   if (kept || with_side) [[unlikely]] {
     try {
       Settler::side_of(entry);
@@ -187,6 +196,7 @@ void Core::look_after() noexcept {
 
 LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOptions* options) {
   require_same_process();
+  check(options);
   auto map = std::make_unique<MapState>();
   map->code = state_.modules.token_of(job->thunk).packed();
   map->job = job.get();

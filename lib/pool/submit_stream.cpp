@@ -10,6 +10,7 @@ namespace pinion::pool {
 
 LedgerEntry* Core::open_stream(std::unique_ptr<StreamJob> job, const TaskOptions& options) {
   require_same_process();
+  check(&options);
   auto map = std::make_unique<MapState>();
   map->code = state_.modules.token_of(job->thunk).packed();
   map->job = job.get();
@@ -39,7 +40,7 @@ bool Core::extend_stream(StreamJob& job, std::vector<detail::StreamArgument>&& a
     lock_with_room(lock, nullptr);
     if (!job.open || state_.stopped()) return false;
     MapState& map = *job.map;
-    state_.backlog.reserve_one();
+    state_.queue_of(map).reserve_one();
     job.add(std::move(arguments));
     job.items += items;
     state_.counters.accepted += items;

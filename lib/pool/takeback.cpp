@@ -35,7 +35,7 @@ std::uint64_t movable(const Lane& lane) noexcept {
   const std::uint64_t chunk = line.chunk.load(std::memory_order_acquire);
   std::uint64_t amount = 0;
   for (const Flight& flight : lane.flights) {
-    if (!flight.used() || flight.revoked) continue;
+    if (!flight.used() || flight.revoked || flight.bound) continue;
     if (flight.position >= claimed) {
       amount += task;
     } else if (flight.map != nullptr && chunk == flight.position + 1 &&
@@ -112,7 +112,7 @@ void TakeBack::end_waiting(LedgerEntry& entry, const std::exception_ptr& error) 
 
 bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error) {
   Settler::side_of(entry);  // nothing throws once it is taken back
-  if (state_.backlog.remove([&](const Waiting& w) { return w.entry == &entry; })) {
+  if (state_.queue_of(entry).remove([&](const Waiting& w) { return w.entry == &entry; })) {
     end_waiting(entry, error);
     return true;
   }
@@ -192,15 +192,8 @@ void TakeBack::stop_everything() {
     if (running == state_.maps.end()) break;
     cancel_map(**running, error);
   }
-  while (!state_.backlog.empty()) {
-    const Waiting waiting = state_.backlog.front();
-    state_.backlog.pop_front();
-    if (waiting.entry != nullptr) {
-      end_waiting(*waiting.entry, error);
-    } else {
-      waiting.map->listed = false;
-    }
-  }
+  end_waiting(state_.backlog, error);
+  for (const auto& lane : state_.lanes) end_waiting(lane->bound, error);
   for (const auto& lane : state_.lanes) {
     std::vector<std::uint16_t> singles;
     for (std::uint16_t i = 0; lane->in_flight() != 0 && i < lane->flights.size(); ++i) {
@@ -212,7 +205,21 @@ void TakeBack::stop_everything() {
       settler_.local_error(*std::exchange(lane->flights[i].entry, nullptr), error);
     }
   }
+  state_.bound_waiting = false;
   state_.backlogged.store(false, std::memory_order_relaxed);
+}
+
+void TakeBack::end_waiting(Backlog& queue, const std::exception_ptr& error) {
+  while (!queue.empty()) {
+    const Waiting waiting = queue.front();
+    if (waiting.entry != nullptr) Settler::side_of(*waiting.entry);
+    queue.pop_front();
+    if (waiting.entry != nullptr) {
+      end_waiting(*waiting.entry, error);
+    } else {
+      waiting.map->listed = false;
+    }
+  }
 }
 
 bool TakeBack::balance() {
@@ -246,7 +253,7 @@ void TakeBack::move_half(Lane& from) {
   std::uint16_t running = ring::no_flight;
   for (std::uint16_t i = 0; i < from.flights.size(); ++i) {
     const Flight& flight = from.flights[i];
-    if (!flight.used() || flight.revoked) continue;
+    if (!flight.used() || flight.revoked || flight.bound) continue;
     flights.push_back(i);
   }
   std::sort(flights.begin(), flights.end(), [&](std::uint16_t a, std::uint16_t b) {

@@ -43,6 +43,7 @@ class TakeBack {
   /// Asks a task that runs to stop.
   void ask_to_stop(Lane& lane, std::uint16_t flight);
   void end_waiting(LedgerEntry& entry, const std::exception_ptr& error);
+  void end_waiting(Backlog& queue, const std::exception_ptr& error);
   bool cancel_single(LedgerEntry& entry, const std::exception_ptr& error);
   bool cancel_map(MapState& map, const std::exception_ptr& error);
   bool move_work();

@@ -49,4 +49,12 @@ std::exception_ptr cancelled_error(TaskName task) noexcept {
   }
 }
 
+std::exception_ptr arena_shortage(const Arena& arena, std::uint64_t bytes) {
+  return std::make_exception_ptr(
+      ResourceError("PoolOptions::arena_bytes",
+                    std::to_string(arena.limit()) + " bytes where arguments of " +
+                        std::to_string(bytes) + " bytes were to be sent",
+                    "raise the limit, send less at once, or use smaller chunks"));
+}
+
 }  // namespace pinion::pool

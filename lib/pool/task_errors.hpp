@@ -5,6 +5,7 @@
 #include <exception>
 #include <optional>
 
+#include "lib/pool/arena.hpp"
 #include "lib/pool/lane.hpp"
 
 namespace pinion::pool {
@@ -31,5 +32,8 @@ std::exception_ptr timeout_error(TaskName task, const TaskOptions& options, cons
 
 /// `Cancelled`.
 std::exception_ptr cancelled_error(TaskName task) noexcept;
+
+/// `ResourceError`: arguments find no room, and never will.
+std::exception_ptr arena_shortage(const Arena& arena, std::uint64_t bytes);
 
 }  // namespace pinion::pool

@@ -1,6 +1,7 @@
 // TaskOptions: retries, fail_fast and wait_when_full; and chunks of every kind.
 #include <doctest/doctest.h>
 
+#include <csignal>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -185,4 +186,80 @@ TEST_CASE("an item that kills its worker each time ends, and the pool goes on (e
   CHECK_THROWS_AS(pool.apply(options, poison, 5), pinion::WorkerLost);
   CHECK(pool.stats().deaths == 8);
   CHECK(pool.apply(square, 3) == 9);
+}
+
+TEST_CASE("a task that is bound to a worker runs there, and in its successor") {
+  CheckedPool pool(3);
+  for (unsigned worker = 0; worker < 3; ++worker) {
+    const TaskOptions options{.worker = worker};
+    const auto where = [](int) { return pinion::this_worker::index(); };
+    std::vector<pinion::AsyncResult<unsigned>> results;
+    for (int i = 0; i < 300; ++i) results.push_back(pool.apply_async(options, where, i));
+    for (auto& result : results) CHECK(result.get() == worker);
+    for (const auto chunk : {Chunking(1), Chunking(40), Chunking()}) {
+      for (const unsigned index : pool.map(options, where, numbers(500), chunk)) {
+        CHECK(index == worker);
+      }
+    }
+    CHECK(pool.apply(
+              options, [](const std::string& text) { return text.size(); },
+              std::string(100'000, 'x')) == 100'000);
+  }
+  // Its worker is busy and dies, while the others have nothing to do.
+  const TaskOptions options{.worker = 1};
+  auto busy = pool.apply_async(options, slow, 200);
+  std::vector<pinion::AsyncResult<unsigned>> behind;
+  for (int i = 0; i < 100; ++i) {
+    behind.push_back(pool.apply_async(options, [] { return pinion::this_worker::index(); }));
+  }
+  auto cancelled = pool.apply_async(options, slow, 1);
+  CHECK(cancelled.cancel());
+  std::this_thread::sleep_for(20ms);
+  ::kill(pool.workers().at(1).pid, SIGKILL);
+  CHECK_THROWS_AS(busy.get(), pinion::WorkerLost);
+  for (auto& result : behind) CHECK(result.get() == 1);
+  CHECK_THROWS_AS(pool.apply(TaskOptions{.worker = 3}, square, 1), std::invalid_argument);
+  CHECK_THROWS_AS(pool.map(TaskOptions{.worker = 3}, square, numbers(2)), std::invalid_argument);
+}
+
+TEST_CASE("bound tasks end with the pool, and with a worker that gets no successor") {
+  {
+    pinion::Pool pool(2);
+    std::vector<pinion::AsyncResult<int>> results;
+    for (int i = 0; i < 200; ++i) {
+      results.push_back(pool.apply_async(TaskOptions{.worker = 1}, slow, 5));
+    }
+    pool.terminate();
+    pool.join();
+    for (auto& result : results) CHECK(result.ready());
+  }
+  CheckedPool pool(PoolOptions{.processes = 2, .start_method = pinion::StartMethod::fork});
+  const pid_t nursery = child_named("pinion-nursery");
+  REQUIRE(nursery > 0);
+  ::kill(nursery, SIGKILL);
+  REQUIRE(eventually([&] { return pool.stats().nursery_lost; }));
+  auto last = pool.apply_async(TaskOptions{.worker = 1}, slow, 1000);
+  auto behind = pool.apply_async(TaskOptions{.worker = 1}, slow, 1);
+  auto items = pool.map_async(TaskOptions{.worker = 1}, square, numbers(100));
+  std::this_thread::sleep_for(20ms);
+  ::kill(pool.workers().at(1).pid, SIGKILL);
+  CHECK_THROWS_AS(last.get(10s), pinion::WorkerLost);
+  CHECK_THROWS_AS(behind.get(10s), pinion::PoolTerminated);
+  CHECK_THROWS_AS(items.get(10s), pinion::PoolTerminated);
+  CHECK(pool.apply(square, 5) == 25);
+}
+
+TEST_CASE("broadcast runs once in every worker") {
+  CheckedPool pool(3);
+  const auto where = [](int x) { return pinion::this_worker::index() + static_cast<unsigned>(x); };
+  CHECK(pool.broadcast(where, 10) == std::vector<unsigned>{10, 11, 12});
+  CHECK(pool.broadcast(TaskOptions{.timeout = 10s}, where, 0) == std::vector<unsigned>{0, 1, 2});
+  pool.broadcast([] {});
+  const auto second_fails = [] {
+    if (pinion::this_worker::index() != 0) {
+      throw std::out_of_range(std::to_string(pinion::this_worker::index()));
+    }
+  };
+  CHECK(error_of([&] { pool.broadcast(second_fails); }).find("1") != std::string::npos);
+  CHECK(pool.stats().accepted == 12);
 }

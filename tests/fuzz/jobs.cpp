@@ -48,7 +48,7 @@ class Job final : public CountingJob {
       : values_(shape.items), given_(shape.items), item_bytes_(shape.item_bytes) {
     coroutine = shape.coroutine;
     items = shape.items;
-    chunk_items = shape.chunk_items;
+    if (shape.chunk_items != 0) chunking = pinion::Chunking::fixed(shape.chunk_items);
     result_stride = values_.result_stride;
     item_bytes_hint = item_bytes_;
   }

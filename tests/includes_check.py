@@ -31,10 +31,12 @@ PLAIN = {
 # the function that takes over a program which is started anew.
 IMPLEMENTS = {
     "lib/loop": {
+        "pinion/files.hpp",
         "pinion/io.hpp",
         "pinion/process.hpp",
         "pinion/run.hpp",
         "pinion/sleep.hpp",
+        "pinion/sockets.hpp",
         "pinion/task.hpp",
         "pinion/when_all.hpp",
         "pinion/when_any.hpp",
@@ -42,6 +44,7 @@ IMPLEMENTS = {
         "pinion/yield.hpp",
         "pinion/detail/detached.hpp",
         "pinion/detail/frame_pool.hpp",
+        "pinion/detail/io_awaiter.hpp",
         "pinion/detail/operation.hpp",
     },
     "lib/start": {

@@ -6,6 +6,7 @@
 #include <pinion/codec.hpp>
 #include <pinion/errors.hpp>
 #include <pinion/exception.hpp>
+#include <pinion/files.hpp>
 #include <pinion/fn.hpp>
 #include <pinion/info.hpp>
 #include <pinion/init.hpp>
@@ -17,6 +18,7 @@
 #include <pinion/process.hpp>
 #include <pinion/remote_call.hpp>
 #include <pinion/sleep.hpp>
+#include <pinion/sockets.hpp>
 #include <pinion/stream.hpp>
 #include <pinion/task.hpp>
 #include <pinion/this_worker.hpp>

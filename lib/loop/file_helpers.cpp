@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "lib/loop/transfer.hpp"
+#include "lib/loop/file_calls.hpp"
 #include "lib/os/eventfd.hpp"
 
 namespace pinion::loop {
@@ -106,7 +106,7 @@ void FileHelpers::run() noexcept {
     Operation& operation = *queue_.front();
     queue_.pop_front();
     lock.unlock();
-    const std::int64_t result = transfer(operation);
+    const std::int64_t result = call_file(operation);
     lock.lock();
     operation.result = result;
     operation.next = std::exchange(done_, &operation);

@@ -1,4 +1,4 @@
-// Threads that read and write what cannot be polled: files on disks.
+// Threads that do what cannot be polled: reading and writing files on disks, opening, syncing.
 #pragma once
 
 #include <pinion/detail/operation.hpp>
@@ -19,19 +19,19 @@ class FileHelpers {
   FileHelpers();
   FileHelpers(const FileHelpers&) = delete;
   FileHelpers& operator=(const FileHelpers&) = delete;
-  /// Waits for the transfers that run; those that have not begun are dropped.
+  /// Waits for the operations that run; those that have not begun are dropped.
   ~FileHelpers();
 
   /// Readable when something is done.
   [[nodiscard]] int eventfd() const noexcept { return done_event_.get(); }
 
-  /// Queues a transfer. False where it could not be: no thread to be had, or no memory.
+  /// Queues an operation. False where it could not be: no thread to be had, or no memory.
   bool submit(detail::Operation& operation) noexcept;
-  /// Takes back a transfer that has not begun. False where it runs or is done.
+  /// Takes back an operation that has not begun. False where it runs or is done.
   bool take_back(detail::Operation& operation) noexcept;
-  /// Returns when the transfer is done; it is then not among those that `done` gives.
+  /// Returns when the operation is done; it is then not among those that `done` gives.
   void wait_for(detail::Operation& operation) noexcept;
-  /// The transfers that are done, their results in place, linked by `next`.
+  /// The operations that are done, their results in place, linked by `next`.
   detail::Operation* done() noexcept;
 
  private:

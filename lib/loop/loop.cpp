@@ -55,7 +55,7 @@ Loop::~Loop() {
   while (has_ready()) {
     auto& resumable = static_cast<Resumable&>(completions_.ready.front());
     resumable.unlink();
-    resumable.state = Resumable::State::idle;
+    resumable.state = Resumable::State::dropped;
   }
 }
 
@@ -151,7 +151,7 @@ void Loop::cancel_one(Operation& operation) noexcept {
   if (operation.kind == OperationKind::sleep) {
     timers_.remove(operation);
     completions_.finish(operation, -ECANCELED);
-  } else if (!operation.cancelling) {
+  } else if (!operation.cancelling && operation.kind != OperationKind::close) {
     operation.cancelling = true;
     backend_->cancel(operation);
   }
@@ -167,7 +167,9 @@ void Loop::make_backend() {
 }
 
 void Loop::prepare(Operation& operation) {
-  if (current_root_->stop) throw Cancelled();
+  // A descriptor must not stay open because its task was cancelled.
+  if (current_root_->stop && operation.kind != OperationKind::close) [[unlikely]]
+    throw Cancelled();
   if (guard_ && !guard_->same_process())
     throw std::logic_error(
         "pinion: this process was forked inside a task; the event loop stays with the parent");
@@ -175,16 +177,14 @@ void Loop::prepare(Operation& operation) {
   operation.root = current_root_;
   operation.cancelling = false;
   operation.result = 0;
-  const bool timed =
-      operation.kind == OperationKind::yield || operation.kind == OperationKind::sleep;
-  if (!timed && !backend_) make_backend();
+  if (operation.is_io() && !backend_) make_backend();
 }
 
 void Loop::begin(Operation& operation) noexcept {
   if (operation.kind == OperationKind::yield) return completions_.queue(operation);
   operation.state = Resumable::State::pending;
   operation.root->operations.push_back(operation);
-  if (operation.kind != OperationKind::sleep) {
+  if (operation.is_io()) {
     ++completions_.pending;
     return backend_->arm(operation);
   }
@@ -202,9 +202,12 @@ void Loop::abandon(Operation& operation) noexcept {
     if (operation.kind == OperationKind::sleep) {
       timers_.remove(operation);
     } else {
-      backend_->abandon(operation);
+      operation.result = backend_->abandon(operation);
       --completions_.pending;
+      operation.discard();
     }
+  } else if (operation.state == Resumable::State::ready) {
+    operation.discard();
   }
   operation.unlink();
   operation.state = Resumable::State::idle;

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <unistd.h>
 #include <pinion/detail/operation.hpp>
 #include <pinion/errors.hpp>
 
@@ -35,13 +37,35 @@ void Operation::begin(std::coroutine_handle<> waiter) noexcept {
   loop->begin(*this);
 }
 
-void Operation::abandon() noexcept { loop->abandon(*this); }
+void Operation::abandon() noexcept {
+  if (state != State::dropped) return loop->abandon(*this);
+  state = State::idle;
+  discard();
+}
+
+void Operation::discard() noexcept {
+  const bool made = kind == OperationKind::openat || kind == OperationKind::accept;
+  if (made && result >= 0)
+    (void)::close(static_cast<int>(result));
+  else if (kind == OperationKind::close && result == -ECANCELED)
+    (void)::close(fd);
+}
 
 void Operation::fail(std::string_view what) const {
   if (result == -ECANCELED && root->stop) throw Cancelled();
   std::string text(what);
   if (fd >= 0) text += " descriptor " + std::to_string(fd);
   os::throw_errno(static_cast<int>(-result), text);
+}
+
+void fail_early_end(int fd, std::size_t done, std::size_t wanted) {
+  os::throw_errno(ENODATA, "reading descriptor " + std::to_string(fd) + ": the input ended after " +
+                               std::to_string(done) + " of " + std::to_string(wanted) + " bytes");
+}
+
+void fail_refused_bytes(int fd, std::size_t left) {
+  os::throw_errno(EIO, "writing descriptor " + std::to_string(fd) + ": none of the last " +
+                           std::to_string(left) + " bytes were taken");
 }
 
 }  // namespace pinion::detail

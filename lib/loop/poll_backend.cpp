@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +14,9 @@
 #include <system_error>
 #include <utility>
 
+#include "lib/loop/file_calls.hpp"
+#include "lib/loop/readiness.hpp"
+#include "lib/loop/socket_calls.hpp"
 #include "lib/loop/transfer.hpp"
 #include "lib/os/clock.hpp"
 #include "lib/os/eventfd.hpp"
@@ -31,9 +35,7 @@ constexpr std::int32_t with_epoll = 0;
 constexpr std::int32_t with_helpers = 1;
 
 std::uint32_t wanted_events(const Operation& op) noexcept {
-  if (op.kind == OperationKind::read) return EPOLLIN;
-  if (op.kind == OperationKind::write) return EPOLLOUT;
-  return static_cast<std::uint16_t>(op.events);
+  return static_cast<std::uint16_t>(awaited_events(op));
 }
 
 bool is_open_for(const Operation& op) noexcept {
@@ -42,6 +44,19 @@ bool is_open_for(const Operation& op) noexcept {
   if (op.kind == OperationKind::read) return (flags & O_ACCMODE) != O_WRONLY;
   if (op.kind == OperationKind::write) return (flags & O_ACCMODE) != O_RDONLY;
   return true;
+}
+
+/// On a network's file system this writes what is left, and waits.
+bool close_may_block(int fd) noexcept {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/// One try of an operation whose descriptor may be ready.
+std::int64_t attempt(const Operation& op) noexcept {
+  if (op.kind == OperationKind::read || op.kind == OperationKind::write)
+    return transfer_if_ready(op);
+  return call_socket(op);
 }
 
 }  // namespace
@@ -66,10 +81,27 @@ PollBackend::~PollBackend() {
 }
 
 void PollBackend::arm(Operation& operation) noexcept {
+  std::int64_t result = 0;
+  if (read_from_cache(operation, result)) return completions_.finish(operation, result);
   operation.backend_word = with_epoll;
   operation.next = nullptr;
   try {
-    arm_descriptor(operation);
+    switch (operation.kind) {
+      case OperationKind::openat:
+      case OperationKind::fsync:
+      case OperationKind::statx:
+        return arm_file(operation);
+      case OperationKind::close:
+        if (close_may_block(operation.fd)) return arm_file(operation);
+        return completions_.finish(operation, call_file(operation));
+      case OperationKind::recv:
+      case OperationKind::send:
+      case OperationKind::accept:
+      case OperationKind::connect:
+        return arm_socket(operation);
+      default:
+        return arm_descriptor(operation);
+    }
   } catch (const std::bad_alloc&) {
     completions_.finish(operation, -ENOMEM);
   } catch (const std::system_error& error) {
@@ -94,9 +126,17 @@ void PollBackend::arm_descriptor(Operation& operation) {
   completions_.finish(operation, operation.events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM));
 }
 
+/// Sockets are mostly ready when they are asked, so ask before waiting; but not before others.
+void PollBackend::arm_socket(Operation& operation) {
+  const auto index = static_cast<std::size_t>(operation.fd);
+  if (index >= waiters_.size() || waiters_[index].first == nullptr) {
+    const std::int64_t result = call_socket(operation);
+    if (!must_wait(operation, result)) return completions_.finish(operation, result);
+  }
+  arm_descriptor(operation);
+}
+
 void PollBackend::arm_file(Operation& operation) {
-  std::int64_t result = 0;
-  if (read_from_cache(operation, result)) return completions_.finish(operation, result);
   if (!helpers_) {
     auto helpers = std::make_unique<FileHelpers>();
     epoll_event event{EPOLLIN, {.fd = helpers->eventfd()}};
@@ -104,7 +144,7 @@ void PollBackend::arm_file(Operation& operation) {
     helpers_ = std::move(helpers);
   }
   operation.backend_word = with_helpers;
-  if (!helpers_->submit(operation)) completions_.finish(operation, transfer(operation));
+  if (!helpers_->submit(operation)) completions_.finish(operation, call_file(operation));
 }
 
 /// Tells epoll what the waiters of a descriptor want now. 0 or an errno.
@@ -136,11 +176,14 @@ void PollBackend::cancel(Operation& operation) noexcept {
   completions_.finish(operation, -ECANCELED);
 }
 
-void PollBackend::abandon(Operation& operation) noexcept {
-  if (operation.backend_word == with_epoll)
+std::int64_t PollBackend::abandon(Operation& operation) noexcept {
+  if (operation.backend_word == with_epoll) {
     remove(operation);
-  else if (!helpers_->take_back(operation))
+  } else if (!helpers_->take_back(operation)) {
     helpers_->wait_for(operation);
+    return operation.result;
+  }
+  return -ECANCELED;
 }
 
 void PollBackend::descriptor_ready(int fd, std::uint32_t events) noexcept {
@@ -148,11 +191,9 @@ void PollBackend::descriptor_ready(int fd, std::uint32_t events) noexcept {
   Operation** at = &waiters_[static_cast<std::size_t>(fd)].first;
   while (Operation* const operation = *at) {
     const std::uint32_t matching = events & (wanted_events(*operation) | always);
-    std::int64_t result = -EAGAIN;
-    if (matching != 0)
-      result = operation->kind == OperationKind::poll ? static_cast<std::int64_t>(matching)
-                                                      : transfer_if_ready(*operation);
-    if (result == -EAGAIN || result == -EINTR) {
+    std::int64_t result = matching;
+    if (matching != 0 && operation->kind != OperationKind::poll) result = attempt(*operation);
+    if (matching == 0 || result == -EINTR || must_wait(*operation, result)) {
       at = &operation->next;
       continue;
     }

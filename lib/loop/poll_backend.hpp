@@ -1,5 +1,5 @@
-// The backend on epoll: a transfer is done when its descriptor is ready. Files that cannot be
-// polled go to helper threads.
+// The backend on epoll: a transfer is done when its descriptor is ready. What cannot be polled,
+// files and their names, goes to helper threads.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ class PollBackend final : public Backend {
 
   void arm(detail::Operation& operation) noexcept override;
   void cancel(detail::Operation& operation) noexcept override;
-  void abandon(detail::Operation& operation) noexcept override;
+  std::int64_t abandon(detail::Operation& operation) noexcept override;
   void gather() override;
   void wait(std::int64_t deadline_ns) override;
   void set_wake_fd(int eventfd) noexcept override;
@@ -36,6 +36,7 @@ class PollBackend final : public Backend {
   };
 
   void arm_descriptor(detail::Operation& operation);
+  void arm_socket(detail::Operation& operation);
   void arm_file(detail::Operation& operation);
   int update(int fd) noexcept;
   void remove(detail::Operation& operation) noexcept;

@@ -45,7 +45,9 @@ IMPLEMENTS = {
         "pinion/detail/detached.hpp",
         "pinion/detail/frame_pool.hpp",
         "pinion/detail/io_awaiter.hpp",
+        "pinion/detail/join.hpp",
         "pinion/detail/operation.hpp",
+        "pinion/detail/scope.hpp",
     },
     "lib/start": {
         "pinion/init.hpp",

@@ -26,3 +26,5 @@
 #include <pinion/topo.hpp>
 #include <pinion/wait.hpp>
 #include <pinion/when_all.hpp>
+#include <pinion/when_any.hpp>
+#include <pinion/with_timeout.hpp>

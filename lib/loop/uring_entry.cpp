@@ -42,6 +42,7 @@ void prepare_other_entry(io_uring_sqe* entry, const Operation& op) noexcept {
       return io_uring_prep_close(entry, op.fd);
     case OperationKind::yield:
     case OperationKind::sleep:
+    case OperationKind::deadline:
     case OperationKind::read:
     case OperationKind::write:
       return;  // these never come here

@@ -1,7 +1,7 @@
 // What a suspended coroutine waits for: the state of one await, inside the coroutine's own frame.
 //
 // Nothing is allocated for an await. An operation is in at most one list at a time: that of its
-// root while it is pending, the loop's ready queue once it has ended.
+// scope while it is pending, the loop's ready queue once it has ended.
 #pragma once
 
 #include <pinion/detail/api.hpp>
@@ -13,7 +13,6 @@
 
 namespace pinion::loop {
 class Loop;
-struct Root;
 }  // namespace pinion::loop
 
 namespace pinion::detail {
@@ -49,6 +48,8 @@ class LinkList {
   [[nodiscard]] bool empty() const noexcept { return !head_.linked(); }
   [[nodiscard]] Link& front() const noexcept { return *head_.next; }
   void push_back(Link& link) noexcept { head_.insert_before(link); }
+  /// Of a link that is in this list.
+  [[nodiscard]] bool is_last(const Link& link) const noexcept { return link.next == &head_; }
   /// Takes all of `other`, whose order stays. This list must be empty.
   void take(LinkList& other) noexcept {
     if (other.empty()) return;
@@ -60,7 +61,9 @@ class LinkList {
   Link head_;
 };
 
-/// A coroutine that can be resumed, on behalf of the root that it belongs to.
+struct Scope;
+
+/// A coroutine that can be resumed, on behalf of the scope that it belongs to.
 struct Resumable : Link {
   enum class State : std::uint8_t {
     idle,     ///< nobody refers to it
@@ -70,13 +73,14 @@ struct Resumable : Link {
   };
 
   std::coroutine_handle<> coroutine;
-  loop::Root* root = nullptr;
+  Scope* scope = nullptr;
   State state = State::idle;
 };
 
 enum class OperationKind : std::uint8_t {
   yield,
   sleep,
+  deadline,  ///< no coroutine: cancels a scope
   // From here on: the backend's.
   read,
   write,
@@ -108,7 +112,7 @@ struct Operation : Resumable {
   std::int64_t result = 0;  ///< what the system call returns, or minus an errno
   loop::Loop* loop = nullptr;
   /// Bytes to transfer; a path; a socket's address. Of a read, recv or accept: written to all the
-  /// same.
+  /// same. Of a deadline: the scope.
   const void* buffer = nullptr;
   std::size_t length = 0;  ///< of `buffer`; of an openat: the mode; of a statx: the mask
   std::uint64_t offset = no_offset;
@@ -123,7 +127,7 @@ struct Operation : Resumable {
   std::int32_t flags = 0;         ///< of the system call
 
   /// Finds the running loop and makes its backend where that is needed. Throws `std::logic_error`
-  /// outside any loop, `Cancelled` where the root was stopped, `std::system_error` where the
+  /// outside any loop, `Cancelled` where the scope was stopped, `std::system_error` where the
   /// backend that was asked for by name cannot be had.
   PINION_API void prepare();
   /// Begins. The coroutine is resumed by the loop, never from here.

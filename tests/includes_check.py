@@ -38,6 +38,7 @@ IMPLEMENTS = {
         "pinion/sleep.hpp",
         "pinion/sockets.hpp",
         "pinion/task.hpp",
+        "pinion/task_group.hpp",
         "pinion/when_all.hpp",
         "pinion/when_any.hpp",
         "pinion/with_timeout.hpp",
@@ -48,6 +49,7 @@ IMPLEMENTS = {
         "pinion/detail/join.hpp",
         "pinion/detail/operation.hpp",
         "pinion/detail/scope.hpp",
+        "pinion/detail/waiter.hpp",
     },
     "lib/start": {
         "pinion/init.hpp",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pinion/async_result.hpp>
+#include <pinion/channel.hpp>
 #include <pinion/chunking.hpp>
 #include <pinion/codec.hpp>
 #include <pinion/errors.hpp>
@@ -17,10 +18,12 @@
 #include <pinion/pool.hpp>
 #include <pinion/process.hpp>
 #include <pinion/remote_call.hpp>
+#include <pinion/semaphore.hpp>
 #include <pinion/sleep.hpp>
 #include <pinion/sockets.hpp>
 #include <pinion/stream.hpp>
 #include <pinion/task.hpp>
+#include <pinion/task_group.hpp>
 #include <pinion/this_worker.hpp>
 #include <pinion/time_limit.hpp>
 #include <pinion/topo.hpp>

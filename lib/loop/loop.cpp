@@ -25,6 +25,21 @@ namespace {
 
 constinit thread_local Loop* running_loop = nullptr;
 
+/// Calls `each` with this scope and all under it.
+template <class Each>
+void for_each_scope(detail::Scope& top, Each each) noexcept {
+  for (detail::Scope* at = &top;;) {
+    each(*at);
+    if (!at->children.empty()) {
+      at = &static_cast<detail::Scope&>(at->children.front());
+      continue;
+    }
+    while (at != &top && at->parent->children.is_last(*at)) at = at->parent;
+    if (at == &top) return;
+    at = static_cast<detail::Scope*>(at->next);
+  }
+}
+
 }  // namespace
 
 IoBackend backend_from_environment() {
@@ -57,6 +72,20 @@ Loop::~Loop() {
     resumable.unlink();
     resumable.state = Resumable::State::dropped;
   }
+  while (!roots_.empty()) {
+    auto& root = static_cast<detail::Scope&>(roots_.front());
+    root.unlink();
+    for_each_scope(root, [this](detail::Scope& scope) { drop_waits(scope); });
+  }
+}
+
+/// Those that wait for each other may still wake each other when they are destroyed.
+void Loop::drop_waits(detail::Scope& scope) noexcept {
+  while (!scope.operations.empty()) {
+    auto& operation = static_cast<Operation&>(scope.operations.front());
+    operation.unlink();
+    if (operation.kind == OperationKind::wait) operation.state = Resumable::State::dropped;
+  }
 }
 
 Loop* Loop::current() noexcept { return running_loop; }
@@ -78,6 +107,8 @@ Root* Loop::current_root() const noexcept {
 void Loop::start(Root& root, std::coroutine_handle<> coroutine) noexcept {
   root.begin.coroutine = coroutine;
   root.begin.scope = &root;
+  root.unlink();
+  roots_.push_back(root);
   completions_.queue(root.begin);
 }
 
@@ -142,8 +173,11 @@ void Loop::wait(std::int64_t deadline_ns) {
     if (backend_ && completions_.pending != 0) backend_->gather();
     return;
   }
-  // Without any of these nothing could ever end the sleep.
-  PINION_ENSURE(until != os::never_ns || wake_fd_ >= 0 || in_flight());
+  if (until == os::never_ns && wake_fd_ < 0 && !in_flight())
+    throw std::logic_error(
+        "pinion: every coroutine waits for another one (Channel, Semaphore, TaskGroup), so that "
+        "none "
+        "can ever go on");
   if (backend_)
     backend_->wait(until);
   else
@@ -165,16 +199,7 @@ void Loop::set_wake_fd(int eventfd) noexcept {
 }
 
 void Loop::cancel(detail::Scope& top) noexcept {
-  for (detail::Scope* at = &top;;) {
-    cancel_operations(*at);
-    if (!at->children.empty()) {
-      at = &static_cast<detail::Scope&>(at->children.front());
-      continue;
-    }
-    while (at != &top && at->parent->children.is_last(*at)) at = at->parent;
-    if (at == &top) return;
-    at = static_cast<detail::Scope*>(at->next);
-  }
+  for_each_scope(top, [this](detail::Scope& scope) { cancel_operations(scope); });
 }
 
 void Loop::cancel_operations(detail::Scope& scope) noexcept {
@@ -193,6 +218,9 @@ void Loop::cancel_operations(detail::Scope& scope) noexcept {
 void Loop::cancel_one(Operation& operation) noexcept {
   if (operation.kind == OperationKind::sleep) {
     timers_.remove(operation);
+    completions_.finish(operation, -ECANCELED);
+  } else if (operation.kind == OperationKind::wait) {
+    static_cast<detail::Link*>(operation.second)->unlink();
     completions_.finish(operation, -ECANCELED);
   } else if (!operation.cancelling && operation.kind != OperationKind::close) {
     operation.cancelling = true;
@@ -231,6 +259,7 @@ void Loop::begin(Operation& operation) noexcept {
     ++completions_.pending;
     return backend_->arm(operation);
   }
+  if (operation.kind == OperationKind::wait) return;
   operation.deadline_ns = os::deadline_ns(operation.deadline_ns);
   try {
     timers_.add(operation);

@@ -72,7 +72,8 @@ class Loop {
   /// `std::system_error` where the kernel's queue is broken; the loop is then unusable.
   void poll();
   /// Sleeps until a completion, a timer, the deadline (CLOCK_MONOTONIC, nanoseconds) or the wake
-  /// descriptor, and gathers. Does not sleep while something is ready. May return early.
+  /// descriptor, and gathers. Does not sleep while something is ready. May return early. Throws
+  /// `std::logic_error` where nothing could ever end the sleep: each coroutine waits for another.
   void wait(std::int64_t deadline_ns);
   /// A nonblocking eventfd, or -1, that others write to end a wait(), which drains it. A write
   /// before the wait() ends it at once. Stays the caller's.
@@ -93,6 +94,11 @@ class Loop {
   void prepare(detail::Operation& operation);
   void begin(detail::Operation& operation) noexcept;
   void abandon(detail::Operation& operation) noexcept;
+  void complete(detail::Operation& operation, std::int64_t result) noexcept {
+    completions_.finish(operation, result);
+  }
+  /// For a coroutine that waits without an operation, and is not cancelled.
+  void resume_later(detail::Resumable& resumable) noexcept { completions_.queue(resumable); }
   // See detail::ChildScope and detail::ScopeDeadline.
   void set_current_scope(detail::Scope& scope) noexcept { current_scope_ = &scope; }
   void begin_deadline(detail::Operation& operation);
@@ -102,9 +108,11 @@ class Loop {
   void expire_timers();
   void expire_deadline(detail::Operation& operation) noexcept;
   void cancel_operations(detail::Scope& scope) noexcept;
+  void drop_waits(detail::Scope& scope) noexcept;
   void sleep_without_backend(std::int64_t deadline_ns);
   void cancel_one(detail::Operation& operation) noexcept;
 
+  detail::LinkList roots_;  // those that were started, whether they have ended or not
   Completions completions_;
   Timers timers_;
   std::unique_ptr<Backend> backend_;

@@ -23,10 +23,15 @@ void Operation::begin(std::coroutine_handle<> waiter) noexcept {
 }
 
 void Operation::abandon() noexcept {
-  if (state != State::dropped) return loop->abandon(*this);
-  state = State::idle;
-  discard();
+  if (state == State::dropped || kind == OperationKind::wait) {  // the loop may be gone
+    unlink();
+    state = State::idle;
+    return discard();
+  }
+  loop->abandon(*this);
 }
+
+void Operation::complete(std::int64_t value) noexcept { loop->complete(*this, value); }
 
 void Operation::discard() noexcept {
   const bool made = kind == OperationKind::openat || kind == OperationKind::accept;

@@ -43,6 +43,7 @@ void prepare_other_entry(io_uring_sqe* entry, const Operation& op) noexcept {
     case OperationKind::yield:
     case OperationKind::sleep:
     case OperationKind::deadline:
+    case OperationKind::wait:
     case OperationKind::read:
     case OperationKind::write:
       return;  // these never come here

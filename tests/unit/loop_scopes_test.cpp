@@ -122,11 +122,11 @@ TEST_CASE("when_any of a vector, of none, and of a task that was awaited before"
   const FirstResult<int> first = run_task(loop, when_any(std::move(tasks)));
   CHECK(first.index == 42);
   CHECK(first.value == 42);
-  CHECK_THROWS_AS(when_any(std::vector<Task<int>>()), std::invalid_argument);
+  CHECK_THROWS_AS((void)when_any(std::vector<Task<int>>()), std::invalid_argument);
   Task<int> moved = at_once(1);
   const Task<int> to = std::move(moved);
-  CHECK_THROWS_AS(when_any(std::move(moved), at_once(2)), std::logic_error);
-  CHECK_THROWS_AS(with_timeout(1s, std::move(moved)), std::logic_error);
+  CHECK_THROWS_AS((void)when_any(std::move(moved), at_once(2)), std::logic_error);
+  CHECK_THROWS_AS((void)with_timeout(1s, std::move(moved)), std::logic_error);
 }
 
 TEST_CASE("with_timeout gives what the task gives, or TaskTimeout once it has ended") {

@@ -81,6 +81,7 @@ enum class OperationKind : std::uint8_t {
   yield,
   sleep,
   deadline,  ///< no coroutine: cancels a scope
+  wait,      ///< for another coroutine
   // From here on: the backend's.
   read,
   write,
@@ -119,7 +120,8 @@ struct Operation : Resumable {
   std::int64_t deadline_ns = 0;  ///< of a sleep: its length until it begins, then when it ends
   union {
     std::uint64_t sequence = 0;  ///< of a sleep: the order among equal deadlines
-    void* second;  ///< what else is written to: an accept's length, the answer of a statx
+    void* second;  ///< what else is written to: an accept's length, the answer of a statx;
+                   ///< of a wait: its link in a queue, which it leaves when it is cancelled
   };
   std::size_t heap_index = 0;     ///< of a sleep: where it is in the timers
   Operation* next = nullptr;      ///< for the backend
@@ -134,6 +136,8 @@ struct Operation : Resumable {
   PINION_API void begin(std::coroutine_handle<> waiter) noexcept;
   /// Whether a backend does it.
   [[nodiscard]] bool is_io() const noexcept { return kind >= OperationKind::read; }
+  /// Ends a wait. The coroutine is resumed by the loop, never from here.
+  PINION_API void complete(std::int64_t value) noexcept;
   /// Nobody will take the result: a new descriptor is closed; and a close is done in any case.
   void discard() noexcept;
   /// The result, or the error: `Cancelled`, or `std::system_error` with `what` in its text.

@@ -104,6 +104,8 @@ class Loop {
   void begin_deadline(detail::Operation& operation);
 
  private:
+  friend struct UringAccess;  // tests
+
   void make_backend();
   void expire_timers();
   void expire_deadline(detail::Operation& operation) noexcept;

@@ -27,6 +27,8 @@ class UringBackend final : public Backend {
   [[nodiscard]] const char* mode() const noexcept { return ring_.mode(); }
 
  private:
+  friend struct UringAccess;  // tests forge completions
+
   io_uring_sqe* next_entry() noexcept;
   void arm_wake() noexcept;
   void drain_wake() noexcept;

@@ -3,6 +3,7 @@
 
 #include <pinion/detail/api.hpp>
 #include <pinion/detail/scope.hpp>
+#include <pinion/detail/waiter.hpp>
 #include <pinion/task.hpp>
 
 #include <coroutine>
@@ -38,45 +39,42 @@ class TaskGroup {
   /// How many tasks have not ended. O(1).
   [[nodiscard]] std::size_t running() const noexcept { return running_; }
 
-  class WaitAwaiter {
+  class WaitAwaiter : public detail::Waiter {
    public:
     explicit WaitAwaiter(TaskGroup& group) noexcept : group_(group) {}
-    WaitAwaiter(const WaitAwaiter&) = delete;
-    WaitAwaiter& operator=(const WaitAwaiter&) = delete;
     ~WaitAwaiter() {
-      if (group_.waiter_ == &waiter_) group_.waiter_ = nullptr;
+      if (group_.waiter_ == this) group_.waiter_ = nullptr;
     }
     bool await_ready() const noexcept { return group_.running_ == 0; }
-    void await_suspend(std::coroutine_handle<> waiter) {
-      group_.wait_with(waiter_);
-      waiter_.coroutine = waiter;
-    }
-    void await_resume() const {
+    void await_suspend(std::coroutine_handle<> waiter) { group_.wait_with(*this, waiter); }
+    void await_resume() {
+      finish();
       if (group_.error_) std::rethrow_exception(group_.error_);
     }
 
    private:
     TaskGroup& group_;
-    detail::Resumable waiter_;
   };
 
   /// Waits until all tasks have ended, those too that its tasks have started; then throws the first
   /// error, by time, or `Cancelled` where the group's own task was cancelled before all had ended.
   /// May be awaited again, after more were started, by one coroutine at a time
-  /// (`std::logic_error`). A cancellation does not end the wait: it ends the tasks. O(1).
+  /// (`std::logic_error`). When the group's own task is cancelled, so are the tasks of the group,
+  /// and the wait goes on until they have ended. But if something smaller is cancelled, such as a
+  /// `with_timeout` around the wait, the wait throws `Cancelled`, and the group goes on. O(1).
   [[nodiscard]] WaitAwaiter wait() noexcept { return WaitAwaiter(*this); }
 
  private:
   struct Child;
   static Child run(Task<> task, TaskGroup& group);
-  PINION_API void wait_with(detail::Resumable& waiter);
+  PINION_API void wait_with(WaitAwaiter& awaiter, std::coroutine_handle<> waiter);
   void failed(std::exception_ptr error, bool cancelled) noexcept;
   void ended() noexcept;
 
   detail::ChildScope scope_;
   detail::LinkList children_;  // promises of Child
   std::size_t running_ = 0;
-  detail::Resumable* waiter_ = nullptr;
+  WaitAwaiter* waiter_ = nullptr;
   std::exception_ptr error_;
 };
 

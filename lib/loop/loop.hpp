@@ -97,7 +97,7 @@ class Loop {
   void complete(detail::Operation& operation, std::int64_t result) noexcept {
     completions_.finish(operation, result);
   }
-  /// For a coroutine that waits without an operation, and is not cancelled.
+  /// For a coroutine that has not begun.
   void resume_later(detail::Resumable& resumable) noexcept { completions_.queue(resumable); }
   // See detail::ChildScope and detail::ScopeDeadline.
   void set_current_scope(detail::Scope& scope) noexcept { current_scope_ = &scope; }

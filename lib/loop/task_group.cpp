@@ -71,11 +71,17 @@ void TaskGroup::start(Task<> task) {
   scope_.loop().resume_later(child.begin);
 }
 
-void TaskGroup::wait_with(detail::Resumable& waiter) {
+void TaskGroup::wait_with(WaitAwaiter& awaiter, std::coroutine_handle<> waiter) {
   if (waiter_ != nullptr)
     throw std::logic_error("pinion::TaskGroup: another coroutine waits for this group");
-  waiter.scope = scope_.loop().current_scope();
-  waiter_ = &waiter;
+  loop::Loop& loop = scope_.loop();
+  if (loop.current_scope() == scope_.parent) {
+    awaiter.begin_uncancelled(loop, *scope_.parent, waiter);
+  } else {
+    awaiter.prepare();
+    awaiter.begin(waiter);
+  }
+  waiter_ = &awaiter;
 }
 
 /// An error of a task. Cancelled is none where the group itself was the one to cancel.
@@ -87,8 +93,7 @@ void TaskGroup::failed(std::exception_ptr error, bool cancelled) noexcept {
 
 void TaskGroup::ended() noexcept {
   --running_;
-  if (running_ == 0 && waiter_ != nullptr)
-    scope_.loop().resume_later(*std::exchange(waiter_, nullptr));
+  if (running_ == 0 && waiter_ != nullptr) std::exchange(waiter_, nullptr)->wake();
 }
 
 }  // namespace pinion

@@ -167,6 +167,30 @@ TEST_CASE("a group's task that is cancelled cancels it, and waits for it all the
   });
 }
 
+TEST_CASE("a timeout around the wait ends the wait, and the group goes on") {
+  Loop loop(IoBackend::automatic);
+  int sum = 0;
+  auto task = [](int& total) -> Task<> {
+    auto wait_for = [](TaskGroup& other) -> Task<> { co_await other.wait(); };
+    TaskGroup group;
+    group.start(add_after(20ms, total, 1));
+    bool timed_out = false;
+    try {
+      co_await with_timeout(2ms, wait_for(group));
+    } catch (const TaskTimeout&) {
+      timed_out = true;
+    }
+    CHECK(timed_out);
+    CHECK(group.running() == 1);
+    const auto first = co_await when_any(wait_for(group), sleep_long());
+    CHECK(first.index() == 0);
+    CHECK(total == 1);
+    co_await group.wait();
+  };
+  run_task(loop, task(sum));
+  CHECK(sum == 1);
+}
+
 TEST_CASE("a group that is destroyed too early destroys its tasks, and their buffers are free") {
   on_each_backend([](Loop& loop) {
     for (int round = 0; round < 20; ++round) {

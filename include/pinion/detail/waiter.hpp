@@ -16,6 +16,14 @@ class Waiter : public Link {
     operation_.prepare();
   }
   void begin(std::coroutine_handle<> waiter) noexcept { operation_.begin(waiter); }
+  /// The same without `prepare`, in this scope, and without regard to cancellations.
+  void begin_uncancelled(loop::Loop& loop, Scope& scope, std::coroutine_handle<> waiter) noexcept {
+    operation_.coroutine = waiter;
+    operation_.loop = &loop;
+    operation_.scope = &scope;
+    operation_.result = 0;
+    operation_.state = Resumable::State::pending;
+  }
   /// Takes it out of its queue; its coroutine goes on at a later turn, if its loop is still there.
   void wake() noexcept {
     unlink();

@@ -46,7 +46,7 @@ class Channel {
       channel_.senders_.push_back(*this);
       begin(waiter);
     }
-    bool await_resume() {
+    [[nodiscard]] bool await_resume() {
       finish();
       return sent_;
     }

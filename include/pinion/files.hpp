@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 #include <pinion/detail/io_awaiter.hpp>
+#include <pinion/task.hpp>
 
 #include <cstddef>
 #include <string>
@@ -14,23 +15,7 @@ namespace detail {
 
 inline constexpr int current_directory = -100;  // AT_FDCWD, without what <fcntl.h> brings along
 
-class OpenAwaiter final : PathHolder, public IoAwaiter {
- public:
-  OpenAwaiter(int directory, std::string path, int flags, unsigned mode) noexcept
-      : PathHolder(std::move(path)), IoAwaiter(OperationKind::openat, directory) {
-    operation_.flags = flags;
-    operation_.length = mode;
-  }
-  bool await_ready() {
-    require_path(path_);
-    operation_.buffer = path_.c_str();
-    return IoAwaiter::await_ready();
-  }
-  int await_resume() {
-    if (operation_.result < 0) operation_.finish("opening " + path_ + " under");
-    return static_cast<int>(operation_.result);
-  }
-};
+PINION_API Task<int> open_file(int directory, std::string path, int flags, unsigned mode);
 
 class StatxAwaiter final : PathHolder, public IoAwaiter {
  public:
@@ -67,21 +52,20 @@ class FileAwaiter final : public IoAwaiter {
 namespace io {
 
 // Each throws as said above `read` in io.hpp. On the poll backend helper threads do them, at most
-// four at once; there a cancellation waits for what has begun, also for an open of a FIFO that
-// waits for its other end.
+// four at once; there a cancellation waits for what has begun. An open of a FIFO that waits for its
+// other end takes one of these four meanwhile; cancelling it opens both ends for a moment.
 
 /// Opens a file: `path` under the descriptor of a directory, with flags and mode of open(2).
 /// @returns the descriptor. It is closed when the coroutine is destroyed before it could take it.
-/// Throws `std::invalid_argument` for a path with a NUL in it.
-[[nodiscard]] inline detail::OpenAwaiter openat(int directory, std::string path, int flags,
-                                                unsigned mode = 0644) noexcept {
-  return {directory, std::move(path), flags, mode};
+/// Without O_NONBLOCK an open of a FIFO waits for its other end, and one for reading may wait until
+/// the writer has written or gone. Throws `std::invalid_argument` for a path with a NUL in it.
+inline Task<int> openat(int directory, std::string path, int flags, unsigned mode = 0644) {
+  return detail::open_file(directory, std::move(path), flags, mode);
 }
 
 /// `openat` under the working directory.
-[[nodiscard]] inline detail::OpenAwaiter open(std::string path, int flags,
-                                              unsigned mode = 0644) noexcept {
-  return {detail::current_directory, std::move(path), flags, mode};
+inline Task<int> open(std::string path, int flags, unsigned mode = 0644) {
+  return detail::open_file(detail::current_directory, std::move(path), flags, mode);
 }
 
 /// Asks about a file, as statx(2) does: AT_ flags, and the mask of what is wanted

@@ -79,7 +79,8 @@ namespace io {
 
 /// Connects a socket; the address is copied. Where a Unix listener's queue is full it tries again
 /// after 1 ms, and then at doubling intervals up to 16 ms. After an error or a cancellation close
-/// the socket: its state is undefined. Throws `std::invalid_argument` for an address of more than
+/// the socket: its state is undefined. On the poll backend a socket in blocking mode is in
+/// non-blocking mode for a moment. Throws `std::invalid_argument` for an address of more than
 /// 128 bytes.
 inline Task<> connect(int fd, const sockaddr* address, unsigned length) {
   return detail::connect_to(fd, detail::copy_address(address, length));

@@ -68,7 +68,9 @@ Task<FirstResult<T>> when_any_of(std::vector<Task<T>> tasks) {
 
 /// Runs the tasks at once on this event loop until the first one ends, by its value or its error;
 /// cancels the others, waits until these have ended as well, and then gives that result or throws
-/// that error. The variant's `index()` says which one it was. What the others end with is dropped.
+/// that error. The variant's `index()` says which one it was. What the others end with is dropped,
+/// also what one of them has received at the same time: where nothing may be lost, use
+/// `with_timeout`, which keeps it.
 /// Tasks that come after one that ends without waiting are not begun.
 ///
 /// Throws `std::logic_error` for a task that was awaited before, and outside an event loop. O(1)

@@ -45,4 +45,17 @@ std::int64_t call_file(const Operation& op) noexcept {
   }
 }
 
+bool opens_fifo(const Operation& op) noexcept {
+  if (op.kind != OperationKind::openat) return false;
+  struct stat status {};
+  const auto* const path = static_cast<const char*>(op.buffer);
+  return ::fstatat(op.fd, path, &status, 0) == 0 && S_ISFIFO(status.st_mode);
+}
+
+void release_fifo(const Operation& op) noexcept {
+  const auto* const path = static_cast<const char*>(op.buffer);
+  const int fd = ::openat(op.fd, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd >= 0) (void)::close(fd);
+}
+
 }  // namespace pinion::loop

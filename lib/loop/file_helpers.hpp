@@ -3,6 +3,8 @@
 
 #include <pinion/detail/operation.hpp>
 
+#include <array>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -31,6 +33,10 @@ class FileHelpers {
   bool take_back(detail::Operation& operation) noexcept;
   /// Returns when the operation is done; it is then not among those that `done` gives.
   void wait_for(detail::Operation& operation) noexcept;
+  /// The same for an operation that runs, at most so long: whether it was done.
+  bool wait_for(detail::Operation& operation, std::chrono::milliseconds limit) noexcept;
+  /// Lets those go on that wait for the other end of a FIFO. See `release_fifo`.
+  void release_fifos() noexcept;
   /// The operations that are done, their results in place, linked by `next`.
   detail::Operation* done() noexcept;
 
@@ -39,12 +45,14 @@ class FileHelpers {
 
   void run() noexcept;
   bool start_thread() noexcept;
+  bool take_done(detail::Operation& operation) noexcept;
 
   os::Fd done_event_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable progress_;
   std::deque<detail::Operation*> queue_;
+  std::array<detail::Operation*, threads_max> running_{};  // null where a thread has none
   detail::Operation* done_ = nullptr;
   std::size_t idle_ = 0;
   bool stop_ = false;

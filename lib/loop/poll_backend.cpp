@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -75,7 +76,7 @@ PollBackend::~PollBackend() {
   while (completions_.pending != 0) {
     // Only helpers have the rest. Those that have not begun are done soon.
     pollfd done{helpers_->eventfd(), POLLIN, 0};
-    (void)::poll(&done, 1, -1);
+    if (::poll(&done, 1, 10) == 0) helpers_->release_fifos();
     files_done();
   }
 }
@@ -168,11 +169,24 @@ void PollBackend::remove(Operation& operation) noexcept {
   (void)update(operation.fd);
 }
 
+/// Ends an open that waits for the other end of a FIFO; its result is in place then. False for any
+/// other operation, and where opening both ends is forbidden.
+bool PollBackend::end_open(Operation& operation) noexcept {
+  if (!opens_fifo(operation)) return false;
+  for (int tries = 0; tries < 50; ++tries) {
+    release_fifo(operation);
+    if (helpers_->wait_for(operation, std::chrono::milliseconds(1))) return true;
+  }
+  return false;
+}
+
 void PollBackend::cancel(Operation& operation) noexcept {
-  if (operation.backend_word == with_epoll)
+  if (operation.backend_word == with_epoll) {
     remove(operation);
-  else if (!helpers_->take_back(operation))
-    return;  // a disk is busy with it: it ends soon, with its result
+  } else if (!helpers_->take_back(operation)) {
+    if (!end_open(operation)) return;  // a disk is busy with it: it ends soon, with its result
+    operation.discard();
+  }
   completions_.finish(operation, -ECANCELED);
 }
 
@@ -180,7 +194,7 @@ std::int64_t PollBackend::abandon(Operation& operation) noexcept {
   if (operation.backend_word == with_epoll) {
     remove(operation);
   } else if (!helpers_->take_back(operation)) {
-    helpers_->wait_for(operation);
+    if (!end_open(operation)) helpers_->wait_for(operation);
     return operation.result;
   }
   return -ECANCELED;

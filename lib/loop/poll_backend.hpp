@@ -39,6 +39,7 @@ class PollBackend final : public Backend {
   void arm_socket(detail::Operation& operation);
   void arm_file(detail::Operation& operation);
   int update(int fd) noexcept;
+  bool end_open(detail::Operation& operation) noexcept;
   void remove(detail::Operation& operation) noexcept;
   void descriptor_ready(int fd, std::uint32_t events) noexcept;
   void files_done() noexcept;

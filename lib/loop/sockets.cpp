@@ -1,9 +1,7 @@
 #include <pinion/sockets.hpp>
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
-#include <pinion/files.hpp>
 #include <pinion/sleep.hpp>
 
 #include <algorithm>
@@ -11,14 +9,13 @@
 #include <chrono>
 #include <cstring>
 #include <stdexcept>
-#include <system_error>
 #include <type_traits>
 
 namespace pinion::detail {
 
 static_assert(close_on_exec == SOCK_CLOEXEC && no_signal == MSG_NOSIGNAL &&
               wait_for_all == MSG_WAITALL && address_bytes_max == sizeof(sockaddr_storage) &&
-              std::is_same_v<AddressLength, socklen_t> && current_directory == AT_FDCWD);
+              std::is_same_v<AddressLength, socklen_t>);
 
 namespace {
 
@@ -53,11 +50,6 @@ Task<> connect_to(int fd, SocketAddress address) {
   for (milliseconds pause(1); !co_await ConnectAwaiter(fd, address);
        pause = std::min(2 * pause, milliseconds(16)))
     co_await sleep_for(pause);
-}
-
-void require_path(const std::string& path) {
-  if (path.find('\0') != std::string::npos)
-    throw std::invalid_argument("pinion::io: a path with a NUL in it: " + path);
 }
 
 }  // namespace pinion::detail

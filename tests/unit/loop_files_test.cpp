@@ -227,14 +227,69 @@ TEST_CASE("an open of a FIFO waits for its other end without stopping the loop")
     const TemporaryFolder folder;
     const std::string path = folder.path + "/fifo";
     REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-    auto open_later = [](std::string name) -> Task<int> {
-      co_await sleep_for(20ms);
-      co_return co_await io::open(std::move(name), O_WRONLY | O_CLOEXEC);
-    };
-    auto [out, in] = run_task(loop, when_all(open_file(path, O_RDONLY), open_later(path)));
-    const Fd reading(out);
-    const Fd writing(in);
-    run_task(loop, write_whole(writing.get(), "through", {}));
-    CHECK(run_task(loop, read_some(reading.get(), 100)) == "through");
+    for (const bool reader_first : {true, false}) {
+      std::vector<std::string> order;
+      auto end = [](std::string name, int flags, Duration delay,
+                    std::vector<std::string>& notes) -> Task<std::string> {
+        const std::string who = flags == O_RDONLY ? "reader" : "writer";
+        co_await sleep_for(delay);
+        notes.push_back(who + " opens");
+        const Fd fd(co_await io::open(std::move(name), flags | O_CLOEXEC));
+        notes.push_back(who + " has opened");
+        if (flags == O_WRONLY) co_await write_some(fd.get(), "through");
+        if (flags == O_RDONLY) co_return co_await read_some(fd.get(), 100);
+        co_return "";
+      };
+      const Duration late = 20ms;
+      auto [text, none] =
+          run_task(loop, when_all(end(path, O_RDONLY, reader_first ? Duration() : late, order),
+                                  end(path, O_WRONLY, reader_first ? late : Duration(), order)));
+      CHECK(text == "through");
+      // Neither has opened before both were there.
+      CHECK(order[0].ends_with("opens"));
+      CHECK(order[1].ends_with("opens"));
+    }
+    CHECK(error_of(loop, open_file(path, O_WRONLY | O_NONBLOCK)) == ENXIO);
+    Fd(run_task(loop, open_file(path, O_RDONLY | O_NONBLOCK))).reset();
   });
+}
+
+TEST_CASE("an open of a FIFO whose other end nobody opens can be cancelled and destroyed") {
+  on_each_backend([](Loop& loop) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path + "/fifo";
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    const std::vector<int> before = next_descriptors();
+    for (int round = 0; round < 20; ++round) {
+      const int flags = round % 2 == 0 ? O_RDONLY : O_WRONLY;
+      auto open_end = [](std::string name, int how) -> Task<> {
+        Fd(co_await io::open(std::move(name), how | O_CLOEXEC)).reset();
+      };
+      Run run(loop, open_end(path, flags));
+      Run dropped(loop, open_end(path, flags));
+      loop.run_ready(2);
+      for (int turn = 0; turn < round % 3; ++turn) loop.wait(os::now_ns() + 2 * ms);
+      loop.cancel(run.root());
+      while (!run.done()) run.step(os::now_ns() + 1000 * ms);
+      CHECK_THROWS_AS(run.take(), Cancelled);
+    }
+    CHECK_FALSE(loop.in_flight());
+    CHECK(next_descriptors() == before);
+  });
+  for (const IoBackend kind : {IoBackend::poll, IoBackend::uring}) {
+    if (kind == IoBackend::uring && !uring_is_here()) continue;
+    const TemporaryFolder folder;
+    const std::string path = folder.path + "/fifo";
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    loop::Root root;
+    auto drive = [](auto task) -> detail::Detached { (void)co_await std::move(task); };
+    const std::coroutine_handle<> frame = drive(open_file(path, O_RDONLY)).release();
+    {
+      Loop loop(kind);
+      loop.start(root, frame);
+      loop.run_ready(1);
+      loop.poll();
+    }
+    frame.destroy();
+  }
 }

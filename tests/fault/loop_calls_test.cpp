@@ -154,7 +154,7 @@ void check_all(pinion::IoBackend backend, const std::vector<int>& errors) {
     // One call at a time, over the whole run; and bursts.
     for (std::uint64_t nth = 1; nth < clean.calls; nth += 1 + clean.calls / 25) {
       // A ring that has no memory for 0.1 s is given up when it is made.
-      for (const std::uint64_t length : {1, error == EINTR ? 40 : 6}) {
+      for (const std::uint64_t length : {1U, error == EINTR ? 40U : 6U}) {
         CAPTURE(error);
         CAPTURE(nth);
         CAPTURE(length);

@@ -113,6 +113,10 @@ void PollBackend::arm(Operation& operation) noexcept {
 void PollBackend::arm_descriptor(Operation& operation) {
   // epoll would wait for ever where a descriptor is not open for this.
   if (!is_open_for(operation)) return completions_.finish(operation, -EBADF);
+  await_readiness(operation);
+}
+
+void PollBackend::await_readiness(Operation& operation) {
   const auto index = static_cast<std::size_t>(operation.fd);
   if (index >= waiters_.size()) waiters_.resize(std::max(index + 1, 2 * waiters_.size()));
   Operation** last = &waiters_[index].first;
@@ -134,7 +138,7 @@ void PollBackend::arm_socket(Operation& operation) {
     const std::int64_t result = call_socket(operation);
     if (!must_wait(operation, result)) return completions_.finish(operation, result);
   }
-  arm_descriptor(operation);
+  await_readiness(operation);
 }
 
 void PollBackend::arm_file(Operation& operation) {
@@ -155,10 +159,21 @@ int PollBackend::update(int fd) noexcept {
   for (const Operation* op = waiters.first; op != nullptr; op = op->next)
     events |= wanted_events(*op) | EPOLLERR;  // EPOLLERR: never 0 while somebody waits
   if (events == waiters.events) return 0;
-  const int how = waiters.events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  epoll_event event{events, {.fd = fd}};
-  if (::epoll_ctl(epoll_.get(), how, fd, &event) != 0 && how != EPOLL_CTL_DEL) return errno;
+  if (events == 0) {
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    waiters.events = 0;
+    waiters.known = false;
+    return 0;
+  }
+  epoll_event event{events | EPOLLONESHOT, {.fd = fd}};
+  int rc = -1;
+  if (waiters.known) rc = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+  // Unknown, or the number is another file's by now.
+  if (!waiters.known || (rc != 0 && errno == ENOENT))
+    rc = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+  if (rc != 0) return errno;
   waiters.events = events;
+  waiters.known = true;
   return 0;
 }
 
@@ -202,7 +217,9 @@ std::int64_t PollBackend::abandon(Operation& operation) noexcept {
 
 void PollBackend::descriptor_ready(int fd, std::uint32_t events) noexcept {
   const std::uint32_t always = EPOLLERR | EPOLLHUP;
-  Operation** at = &waiters_[static_cast<std::size_t>(fd)].first;
+  Waiters& waiters = waiters_[static_cast<std::size_t>(fd)];
+  waiters.events = 0;  // EPOLLONESHOT
+  Operation** at = &waiters.first;
   while (Operation* const operation = *at) {
     const std::uint32_t matching = events & (wanted_events(*operation) | always);
     std::int64_t result = matching;

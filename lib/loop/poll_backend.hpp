@@ -27,15 +27,17 @@ class PollBackend final : public Backend {
   void set_wake_fd(int eventfd) noexcept override;
 
  private:
-  /// The operations that wait for one descriptor, in their order, linked by `next`. The descriptor
-  /// is in the epoll set exactly while there are any: a number that is closed and taken again by
-  /// another file must not find an old entry.
+  /// The operations that wait for one descriptor, in their order, linked by `next`. Each event of
+  /// epoll ends its entry's effect, so that there is none without waiters, and a number that is
+  /// closed and taken again by another file meets no old one; but waiting again costs one call.
   struct Waiters {
     detail::Operation* first = nullptr;
-    std::uint32_t events = 0;  // what epoll was told
+    std::uint32_t events = 0;  // what epoll waits for now
+    bool known = false;        // epoll has an entry, if the number is still the same file's
   };
 
   void arm_descriptor(detail::Operation& operation);
+  void await_readiness(detail::Operation& operation);
   void arm_socket(detail::Operation& operation);
   void arm_file(detail::Operation& operation);
   int update(int fd) noexcept;

@@ -63,7 +63,8 @@ Task<int> sum_in_parts(int n) {
   int sum = 0;
   auto produce = [](pinion::Channel<int>& to, int count) -> Task<> {
     for (int i = 1; i <= count; ++i) {
-      if (!co_await to.send(i)) throw std::logic_error("closed");
+      const bool sent = co_await to.send(i);
+      if (!sent) throw std::logic_error("closed");
     }
     to.close();
   };

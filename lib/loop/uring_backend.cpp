@@ -85,11 +85,11 @@ void UringBackend::cancel_entry(std::uint64_t tag, unsigned flags) noexcept {
 void UringBackend::cancel(Operation& operation) noexcept {
   // Without an entry there is nothing to cancel.
   if (take_from_again(operation)) return completions_.finish(operation, -ECANCELED);
-  cancel_entry(tag_of(operation), 0);
   operation.backend_word |= being_cancelled;
   operation.next = nullptr;
   *cancelled_end_ = &operation;
   cancelled_end_ = &operation.next;
+  cancel_entry(tag_of(operation), 0);  // last: to find room may end the operation
 }
 
 /// Those that were cancelled mostly end in that order, so that it is found at once.
@@ -105,6 +105,7 @@ void UringBackend::take_from_cancelled(Operation& operation) noexcept {
 /// where it missed any, all that have not ended are cancelled once more.
 void UringBackend::cancel_missed() noexcept {
   if (!std::exchange(cancel_missed_, false)) return;
+  // Those that end meanwhile keep their `next`, and nobody resumes them.
   for (const Operation* each = cancelled_; each != nullptr; each = each->next)
     cancel_entry(tag_of(*each), 0);
 }

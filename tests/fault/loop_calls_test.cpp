@@ -112,8 +112,35 @@ Task<> use_many() {
   ::close(ends[1]);
 }
 
+/// Cancels several times as many as the submission queue holds, half of which just end.
+Task<> cancel_many() {
+  int ends[2];
+  require(::pipe2(ends, O_CLOEXEC) == 0, "no pipe");
+  auto wait_for = [](int fd) -> Task<> { (void)co_await pinion::io::poll(fd, POLLIN); };
+  auto feed = [](int fd) -> Task<> {
+    co_await pinion::sleep_for(1ms);
+    require(::write(fd, "x", 1) == 1, "no write");
+  };
+  auto wait_for_many = [wait_for](int silent, int fed) -> Task<> {
+    std::vector<Task<>> waits;
+    for (int i = 0; i < 600; ++i) waits.push_back(wait_for(i % 2 == 0 ? silent : fed));
+    co_await pinion::when_all(std::move(waits));
+  };
+  int fed[2];
+  require(::pipe2(fed, O_CLOEXEC) == 0, "no pipe");
+  bool timed_out = false;
+  try {
+    auto both = pinion::when_all(wait_for_many(ends[0], fed[0]), feed(fed[1]));
+    co_await pinion::with_timeout(1ms, std::move(both));
+  } catch (const pinion::TaskTimeout&) {
+    timed_out = true;
+  }
+  require(timed_out, "it did not time out");
+  for (const int fd : {ends[0], ends[1], fed[0], fed[1]}) ::close(fd);
+}
+
 Task<> use_all() {
-  co_await pinion::when_all(use_file(), use_sockets(), use_timeouts(), use_many());
+  co_await pinion::when_all(use_file(), use_sockets(), use_timeouts(), use_many(), cancel_many());
 }
 
 const std::vector<int> uring_calls = {SYS_io_uring_enter};

@@ -31,18 +31,25 @@ PLAIN = {
 # the function that takes over a program which is started anew.
 IMPLEMENTS = {
     "lib/loop": {
+        "pinion/files.hpp",
         "pinion/io.hpp",
         "pinion/process.hpp",
         "pinion/run.hpp",
         "pinion/sleep.hpp",
+        "pinion/sockets.hpp",
         "pinion/task.hpp",
+        "pinion/task_group.hpp",
         "pinion/when_all.hpp",
         "pinion/when_any.hpp",
         "pinion/with_timeout.hpp",
         "pinion/yield.hpp",
         "pinion/detail/detached.hpp",
         "pinion/detail/frame_pool.hpp",
+        "pinion/detail/io_awaiter.hpp",
+        "pinion/detail/join.hpp",
         "pinion/detail/operation.hpp",
+        "pinion/detail/scope.hpp",
+        "pinion/detail/waiter.hpp",
     },
     "lib/start": {
         "pinion/init.hpp",

@@ -1,10 +1,12 @@
-// Reading, writing and polling descriptors from a coroutine.
+// Reading, writing and polling descriptors from a coroutine; and everything else in `pinion::io`.
 #pragma once
 
-#include <pinion/detail/operation.hpp>
+#include <pinion/detail/io_awaiter.hpp>
+#include <pinion/files.hpp>
 #include <pinion/process.hpp>
+#include <pinion/sockets.hpp>
+#include <pinion/task.hpp>
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -13,20 +15,6 @@
 namespace pinion {
 
 namespace detail {
-
-class IoAwaiter {
- public:
-  bool await_ready() {
-    operation_.prepare();
-    return false;
-  }
-  void await_suspend(std::coroutine_handle<> waiter) noexcept { operation_.begin(waiter); }
-
- protected:
-  IoAwaiter(OperationKind kind, int fd) noexcept : operation_(kind) { operation_.fd = fd; }
-
-  Operation operation_;
-};
 
 class TransferAwaiter final : public IoAwaiter {
  public:
@@ -57,10 +45,11 @@ class PollAwaiter final : public IoAwaiter {
 ///
 /// All throw `std::system_error` with the kernel's error, `Cancelled` when the task is cancelled
 /// meanwhile (what had ended before that keeps its result), and `std::logic_error` outside an
-/// event loop. A buffer must live until the await ends; when the coroutine is destroyed in the
-/// middle of an operation, the destructor waits until the kernel has let go of the buffer. Do not
-/// close a descriptor while an operation on it is pending. Descriptors in non-blocking mode are
-/// waited for as any other. Await each result once.
+/// event loop. They return what the system call returns; those that give 0 return nothing. O(1),
+/// besides the kernel's work. A buffer must live until the await ends; when the coroutine is
+/// destroyed in the middle of an operation, the destructor waits until the kernel has let go of the
+/// buffer. Do not close a descriptor while an operation on it is pending. Descriptors in
+/// non-blocking mode are waited for as any other. Await each result once.
 namespace io {
 
 /// Reads at most `buffer.size()` bytes: at `offset`, or at the file's position and on from there.
@@ -85,6 +74,33 @@ namespace io {
 /// @returns those that hold. Files that cannot be waited for are always ready.
 [[nodiscard]] inline detail::PollAwaiter poll(int fd, short events) noexcept {
   return {fd, events};
+}
+
+/// Reads until `buffer` is full: at `offset`, or at the file's position and on from there.
+/// Where the input ends before, it throws `std::system_error` with ENODATA. After any error, and
+/// after `Cancelled`, some bytes may have been taken. One `read` for each piece that comes.
+inline Task<> read_exactly(int fd, std::span<std::byte> buffer,
+                           std::optional<std::uint64_t> offset = std::nullopt) {
+  std::size_t done = 0;
+  while (done < buffer.size()) {
+    const std::size_t n = co_await read(fd, buffer.subspan(done), offset);
+    if (n == 0) detail::fail_early_end(fd, done, buffer.size());
+    done += n;
+    if (offset) *offset += n;
+  }
+}
+
+/// Writes all of `buffer`, as `read_exactly` reads. After any error, and after `Cancelled`, some
+/// bytes may have been written. One `write` for each piece that fits; where one takes nothing, EIO
+/// is thrown.
+inline Task<> write_all(int fd, std::span<const std::byte> buffer,
+                        std::optional<std::uint64_t> offset = std::nullopt) {
+  while (!buffer.empty()) {
+    const std::size_t n = co_await write(fd, buffer, offset);
+    if (n == 0) detail::fail_refused_bytes(fd, buffer.size());
+    buffer = buffer.subspan(n);
+    if (offset) *offset += n;
+  }
 }
 
 }  // namespace io

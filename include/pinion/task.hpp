@@ -158,6 +158,10 @@ class TaskPromise<void> final : public TaskPromiseBase {
 ///
 /// Parameters of a coroutine are kept in its frame: take them by value, since what a reference
 /// refers to may be gone when the task begins.
+///
+/// gcc 12 compiles wrongly what looks right: a coroutine without a variable of its own that has a
+/// `co_await` in the condition of an `if` or `while` does nothing at all, and `b ? co_await f() :
+/// x` destroys its result twice. Put the result of a `co_await` into a variable first.
 template <class T>
 class [[nodiscard]] Task {
   static_assert(!std::is_reference_v<T>,

@@ -13,7 +13,7 @@ namespace pinion::loop {
 struct Completions;
 
 /// Each operation that was armed is finished exactly once (Completions::finish), or abandoned.
-/// Operations of kind read, write and poll only.
+/// For operations with `is_io()` only.
 class Backend {
  public:
   Backend() = default;
@@ -23,10 +23,11 @@ class Backend {
 
   /// Begins an operation; may finish it at once.
   virtual void arm(detail::Operation& operation) noexcept = 0;
-  /// Asks for an early end with -ECANCELED; the operation ends in any case.
+  /// Asks for an early end with -ECANCELED; the operation ends in any case. Never for a close.
   virtual void cancel(detail::Operation& operation) noexcept = 0;
-  /// Returns when nothing refers to the operation and its buffer any more. It is not finished.
-  virtual void abandon(detail::Operation& operation) noexcept = 0;
+  /// Returns when nothing refers to the operation and its buffer any more: its result, or
+  /// -ECANCELED. It is not finished.
+  virtual std::int64_t abandon(detail::Operation& operation) noexcept = 0;
   /// Finishes what has ended. At most one system call besides the operations' own.
   virtual void gather() = 0;
   /// As gather(), but first sleeps for a completion, the deadline or the wake descriptor.

@@ -13,7 +13,7 @@ struct Completions {
   /// Ends a pending operation. Its coroutine is resumed at a later turn, never from here.
   void finish(detail::Operation& operation, std::int64_t result) noexcept {
     operation.result = result;
-    if (operation.kind != detail::OperationKind::sleep) --pending;
+    if (operation.is_io()) --pending;
     queue(operation);
   }
   void queue(detail::Resumable& resumable) noexcept {

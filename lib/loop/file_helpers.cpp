@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "lib/loop/transfer.hpp"
+#include "lib/loop/file_calls.hpp"
 #include "lib/os/eventfd.hpp"
 
 namespace pinion::loop {
@@ -78,16 +78,29 @@ bool FileHelpers::take_back(Operation& operation) noexcept {
   return true;
 }
 
+bool FileHelpers::take_done(Operation& operation) noexcept {
+  for (Operation** at = &done_; *at != nullptr; at = &(*at)->next) {
+    if (*at != &operation) continue;
+    *at = operation.next;
+    return true;
+  }
+  return false;
+}
+
 void FileHelpers::wait_for(Operation& operation) noexcept {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    for (Operation** at = &done_; *at != nullptr; at = &(*at)->next) {
-      if (*at != &operation) continue;
-      *at = operation.next;
-      return;
-    }
-    progress_.wait(lock);
-  }
+  progress_.wait(lock, [&] { return take_done(operation); });
+}
+
+bool FileHelpers::wait_for(Operation& operation, std::chrono::milliseconds limit) noexcept {
+  std::unique_lock lock(mutex_);
+  return progress_.wait_for(lock, limit, [&] { return take_done(operation); });
+}
+
+void FileHelpers::release_fifos() noexcept {
+  const std::lock_guard lock(mutex_);  // none of them goes away meanwhile
+  for (const Operation* const each : running_)
+    if (each != nullptr && opens_fifo(*each)) release_fifo(*each);
 }
 
 Operation* FileHelpers::done() noexcept {
@@ -105,9 +118,12 @@ void FileHelpers::run() noexcept {
     if (stop_) return;
     Operation& operation = *queue_.front();
     queue_.pop_front();
+    Operation*& here = *std::find(running_.begin(), running_.end(), nullptr);
+    here = &operation;
     lock.unlock();
-    const std::int64_t result = transfer(operation);
+    const std::int64_t result = call_file(operation);
     lock.lock();
+    here = nullptr;
     operation.result = result;
     operation.next = std::exchange(done_, &operation);
     progress_.notify_all();

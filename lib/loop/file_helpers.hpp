@@ -1,8 +1,10 @@
-// Threads that read and write what cannot be polled: files on disks.
+// Threads that do what cannot be polled: reading and writing files on disks, opening, syncing.
 #pragma once
 
 #include <pinion/detail/operation.hpp>
 
+#include <array>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -19,19 +21,23 @@ class FileHelpers {
   FileHelpers();
   FileHelpers(const FileHelpers&) = delete;
   FileHelpers& operator=(const FileHelpers&) = delete;
-  /// Waits for the transfers that run; those that have not begun are dropped.
+  /// Waits for the operations that run; those that have not begun are dropped.
   ~FileHelpers();
 
   /// Readable when something is done.
   [[nodiscard]] int eventfd() const noexcept { return done_event_.get(); }
 
-  /// Queues a transfer. False where it could not be: no thread to be had, or no memory.
+  /// Queues an operation. False where it could not be: no thread to be had, or no memory.
   bool submit(detail::Operation& operation) noexcept;
-  /// Takes back a transfer that has not begun. False where it runs or is done.
+  /// Takes back an operation that has not begun. False where it runs or is done.
   bool take_back(detail::Operation& operation) noexcept;
-  /// Returns when the transfer is done; it is then not among those that `done` gives.
+  /// Returns when the operation is done; it is then not among those that `done` gives.
   void wait_for(detail::Operation& operation) noexcept;
-  /// The transfers that are done, their results in place, linked by `next`.
+  /// The same for an operation that runs, at most so long: whether it was done.
+  bool wait_for(detail::Operation& operation, std::chrono::milliseconds limit) noexcept;
+  /// Lets those go on that wait for the other end of a FIFO. See `release_fifo`.
+  void release_fifos() noexcept;
+  /// The operations that are done, their results in place, linked by `next`.
   detail::Operation* done() noexcept;
 
  private:
@@ -39,12 +45,14 @@ class FileHelpers {
 
   void run() noexcept;
   bool start_thread() noexcept;
+  bool take_done(detail::Operation& operation) noexcept;
 
   os::Fd done_event_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable progress_;
   std::deque<detail::Operation*> queue_;
+  std::array<detail::Operation*, threads_max> running_{};  // null where a thread has none
   detail::Operation* done_ = nullptr;
   std::size_t idle_ = 0;
   bool stop_ = false;

@@ -25,6 +25,21 @@ namespace {
 
 constinit thread_local Loop* running_loop = nullptr;
 
+/// Calls `each` with this scope and all under it.
+template <class Each>
+void for_each_scope(detail::Scope& top, Each each) noexcept {
+  for (detail::Scope* at = &top;;) {
+    each(*at);
+    if (!at->children.empty()) {
+      at = &static_cast<detail::Scope&>(at->children.front());
+      continue;
+    }
+    while (at != &top && at->parent->children.is_last(*at)) at = at->parent;
+    if (at == &top) return;
+    at = static_cast<detail::Scope*>(at->next);
+  }
+}
+
 }  // namespace
 
 IoBackend backend_from_environment() {
@@ -55,15 +70,45 @@ Loop::~Loop() {
   while (has_ready()) {
     auto& resumable = static_cast<Resumable&>(completions_.ready.front());
     resumable.unlink();
-    resumable.state = Resumable::State::idle;
+    resumable.state = Resumable::State::dropped;
+  }
+  while (!roots_.empty()) {
+    auto& root = static_cast<detail::Scope&>(roots_.front());
+    root.unlink();
+    for_each_scope(root, [this](detail::Scope& scope) { drop_waits(scope); });
+  }
+}
+
+/// Those that wait for each other may still wake each other when they are destroyed.
+void Loop::drop_waits(detail::Scope& scope) noexcept {
+  while (!scope.operations.empty()) {
+    auto& operation = static_cast<Operation&>(scope.operations.front());
+    operation.unlink();
+    if (operation.kind == OperationKind::wait) operation.state = Resumable::State::dropped;
   }
 }
 
 Loop* Loop::current() noexcept { return running_loop; }
 
+Loop& Loop::require_current() {
+  if (running_loop == nullptr)
+    throw std::logic_error(
+        "pinion: this can be awaited only inside an event loop: in a task that returns "
+        "pinion::Task, or under pinion::run");
+  return *running_loop;
+}
+
+Root* Loop::current_root() const noexcept {
+  detail::Scope* scope = current_scope_;
+  while (scope != nullptr && scope->parent != nullptr) scope = scope->parent;
+  return static_cast<Root*>(scope);
+}
+
 void Loop::start(Root& root, std::coroutine_handle<> coroutine) noexcept {
   root.begin.coroutine = coroutine;
-  root.begin.root = &root;
+  root.begin.scope = &root;
+  root.unlink();
+  roots_.push_back(root);
   completions_.queue(root.begin);
 }
 
@@ -78,7 +123,7 @@ bool Loop::run_ready(std::size_t max) {
     Running& operator=(const Running&) = delete;
     ~Running() {
       running_loop = outer;
-      loop.current_root_ = nullptr;
+      loop.current_scope_ = nullptr;
       loop.running_ = false;
     }
     Loop& loop;
@@ -88,7 +133,7 @@ bool Loop::run_ready(std::size_t max) {
     auto& resumable = static_cast<Resumable&>(completions_.ready.front());
     resumable.unlink();
     resumable.state = Resumable::State::idle;
-    current_root_ = resumable.root;
+    current_scope_ = resumable.scope;
     resumable.coroutine.resume();
   }
   return true;
@@ -97,7 +142,23 @@ bool Loop::run_ready(std::size_t max) {
 void Loop::expire_timers() {
   if (timers_.empty()) return;
   const std::int64_t now = os::now_ns();
-  while (Operation* const due = timers_.pop_due(now)) completions_.finish(*due, 0);
+  while (Operation* const due = timers_.pop_due(now)) {
+    if (due->kind == OperationKind::deadline) [[unlikely]]
+      expire_deadline(*due);
+    else
+      completions_.finish(*due, 0);
+  }
+}
+
+void Loop::begin_deadline(Operation& operation) {
+  timers_.add(operation);
+  operation.state = Resumable::State::pending;
+}
+
+void Loop::expire_deadline(Operation& operation) noexcept {
+  operation.state = Resumable::State::idle;
+  operation.result = 1;
+  cancel(*static_cast<detail::Scope*>(const_cast<void*>(operation.buffer)));
 }
 
 void Loop::poll() {
@@ -112,8 +173,11 @@ void Loop::wait(std::int64_t deadline_ns) {
     if (backend_ && completions_.pending != 0) backend_->gather();
     return;
   }
-  // Without any of these nothing could ever end the sleep.
-  PINION_ENSURE(until != os::never_ns || wake_fd_ >= 0 || completions_.pending != 0);
+  if (until == os::never_ns && wake_fd_ < 0 && !in_flight())
+    throw std::logic_error(
+        "pinion: every coroutine waits for another one (Channel, Semaphore, TaskGroup), so that "
+        "none "
+        "can ever go on");
   if (backend_)
     backend_->wait(until);
   else
@@ -134,15 +198,19 @@ void Loop::set_wake_fd(int eventfd) noexcept {
   if (backend_) backend_->set_wake_fd(eventfd);
 }
 
-void Loop::cancel(Root& root) noexcept {
-  root.stop = true;
+void Loop::cancel(detail::Scope& top) noexcept {
+  for_each_scope(top, [this](detail::Scope& scope) { cancel_operations(scope); });
+}
+
+void Loop::cancel_operations(detail::Scope& scope) noexcept {
+  scope.stop = true;
   // The list is emptied first: cancelling one may finish others, which then leave it.
   detail::LinkList left;
-  left.take(root.operations);
+  left.take(scope.operations);
   while (!left.empty()) {
     auto& operation = static_cast<Operation&>(left.front());
     operation.unlink();
-    root.operations.push_back(operation);
+    scope.operations.push_back(operation);
     cancel_one(operation);
   }
 }
@@ -151,7 +219,10 @@ void Loop::cancel_one(Operation& operation) noexcept {
   if (operation.kind == OperationKind::sleep) {
     timers_.remove(operation);
     completions_.finish(operation, -ECANCELED);
-  } else if (!operation.cancelling) {
+  } else if (operation.kind == OperationKind::wait) {
+    static_cast<detail::Link*>(operation.second)->unlink();
+    completions_.finish(operation, -ECANCELED);
+  } else if (!operation.cancelling && operation.kind != OperationKind::close) {
     operation.cancelling = true;
     backend_->cancel(operation);
   }
@@ -167,27 +238,28 @@ void Loop::make_backend() {
 }
 
 void Loop::prepare(Operation& operation) {
-  if (current_root_->stop) throw Cancelled();
+  // A descriptor must not stay open because its task was cancelled.
+  if (current_scope_->stop && operation.kind != OperationKind::close) [[unlikely]]
+    throw Cancelled();
   if (guard_ && !guard_->same_process())
     throw std::logic_error(
         "pinion: this process was forked inside a task; the event loop stays with the parent");
   operation.loop = this;
-  operation.root = current_root_;
+  operation.scope = current_scope_;
   operation.cancelling = false;
   operation.result = 0;
-  const bool timed =
-      operation.kind == OperationKind::yield || operation.kind == OperationKind::sleep;
-  if (!timed && !backend_) make_backend();
+  if (operation.is_io() && !backend_) make_backend();
 }
 
 void Loop::begin(Operation& operation) noexcept {
   if (operation.kind == OperationKind::yield) return completions_.queue(operation);
   operation.state = Resumable::State::pending;
-  operation.root->operations.push_back(operation);
-  if (operation.kind != OperationKind::sleep) {
+  operation.scope->operations.push_back(operation);
+  if (operation.is_io()) {
     ++completions_.pending;
     return backend_->arm(operation);
   }
+  if (operation.kind == OperationKind::wait) return;
   operation.deadline_ns = os::deadline_ns(operation.deadline_ns);
   try {
     timers_.add(operation);
@@ -199,12 +271,15 @@ void Loop::begin(Operation& operation) noexcept {
 void Loop::abandon(Operation& operation) noexcept {
   const bool ours = !guard_ || guard_->same_process();
   if (operation.state == Resumable::State::pending && ours) {
-    if (operation.kind == OperationKind::sleep) {
-      timers_.remove(operation);
-    } else {
-      backend_->abandon(operation);
+    if (operation.is_io()) {
+      operation.result = backend_->abandon(operation);
       --completions_.pending;
+      operation.discard();
+    } else {
+      timers_.remove(operation);
     }
+  } else if (operation.state == Resumable::State::ready) {
+    operation.discard();
   }
   operation.unlink();
   operation.state = Resumable::State::idle;

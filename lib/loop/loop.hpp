@@ -5,6 +5,7 @@
 #pragma once
 
 #include <pinion/detail/operation.hpp>
+#include <pinion/detail/scope.hpp>
 #include <pinion/kinds.hpp>
 
 #include <coroutine>
@@ -26,11 +27,9 @@ namespace pinion::loop {
 ///
 /// Must outlive its coroutine. Destroying it before the coroutine has begun takes it out of the
 /// ready queue; the frame is then the owner's to destroy.
-struct Root {
-  bool stop = false;            ///< every await of this root throws Cancelled; set by Loop::cancel
-  void* user = nullptr;         ///< the executor's own
-  detail::LinkList operations;  ///< pending ones. Only the loop touches it
-  detail::Resumable begin;      ///< its place in the ready queue before it has begun
+struct Root : detail::Scope {
+  void* user = nullptr;     ///< the executor's own
+  detail::Resumable begin;  ///< its place in the ready queue before it has begun
 };
 
 /// What PINION_IO asks for; `automatic` where it says nothing. Throws `std::invalid_argument` where
@@ -50,8 +49,12 @@ class Loop {
 
   /// The loop whose run_ready() is running on this thread, or null.
   [[nodiscard]] static Loop* current() noexcept;
-  /// The root of the coroutine that is running; null outside run_ready().
-  [[nodiscard]] Root* current_root() const noexcept { return current_root_; }
+  /// The same; throws `std::logic_error` where there is none.
+  static Loop& require_current();
+  /// The root of the coroutine that is running; null outside run_ready(). O(depth of its scopes).
+  [[nodiscard]] Root* current_root() const noexcept;
+  /// The scope of the coroutine that is running; null outside run_ready().
+  [[nodiscard]] detail::Scope* current_scope() const noexcept { return current_scope_; }
 
   /// Puts a coroutine at the end of the ready queue: the first one of `root`.
   void start(Root& root, std::coroutine_handle<> coroutine) noexcept;
@@ -69,16 +72,18 @@ class Loop {
   /// `std::system_error` where the kernel's queue is broken; the loop is then unusable.
   void poll();
   /// Sleeps until a completion, a timer, the deadline (CLOCK_MONOTONIC, nanoseconds) or the wake
-  /// descriptor, and gathers. Does not sleep while something is ready. May return early.
+  /// descriptor, and gathers. Does not sleep while something is ready. May return early. Throws
+  /// `std::logic_error` where nothing could ever end the sleep: each coroutine waits for another.
   void wait(std::int64_t deadline_ns);
   /// A nonblocking eventfd, or -1, that others write to end a wait(), which drains it. A write
   /// before the wait() ends it at once. Stays the caller's.
   void set_wake_fd(int eventfd) noexcept;
 
-  /// Sets `stop` and cancels each pending operation: its await throws Cancelled, except where it
-  /// had ended before or cannot be interrupted (a read of a disk): then it keeps its result, and
-  /// the next await throws. O(pending operations of the root).
-  void cancel(Root& root) noexcept;
+  /// For a root or a scope within, with all scopes under it: sets `stop` and cancels each pending
+  /// operation. Its await throws Cancelled, except where it had ended before or cannot be
+  /// interrupted (a read of a disk): then it keeps its result, and the next await throws. Resumes
+  /// nothing. O(pending operations and scopes).
+  void cancel(detail::Scope& scope) noexcept;
 
   /// The backend in use; `automatic` until it is made.
   [[nodiscard]] IoBackend backend() const noexcept { return kind_; }
@@ -89,18 +94,32 @@ class Loop {
   void prepare(detail::Operation& operation);
   void begin(detail::Operation& operation) noexcept;
   void abandon(detail::Operation& operation) noexcept;
+  void complete(detail::Operation& operation, std::int64_t result) noexcept {
+    completions_.finish(operation, result);
+  }
+  /// For a coroutine that has not begun.
+  void resume_later(detail::Resumable& resumable) noexcept { completions_.queue(resumable); }
+  // See detail::ChildScope and detail::ScopeDeadline.
+  void set_current_scope(detail::Scope& scope) noexcept { current_scope_ = &scope; }
+  void begin_deadline(detail::Operation& operation);
 
  private:
+  friend struct UringAccess;  // tests
+
   void make_backend();
   void expire_timers();
+  void expire_deadline(detail::Operation& operation) noexcept;
+  void cancel_operations(detail::Scope& scope) noexcept;
+  void drop_waits(detail::Scope& scope) noexcept;
   void sleep_without_backend(std::int64_t deadline_ns);
   void cancel_one(detail::Operation& operation) noexcept;
 
+  detail::LinkList roots_;  // those that were started, whether they have ended or not
   Completions completions_;
   Timers timers_;
   std::unique_ptr<Backend> backend_;
   std::optional<os::ForkGuard> guard_;  // with the backend: neither survives a fork
-  Root* current_root_ = nullptr;
+  detail::Scope* current_scope_ = nullptr;
   bool running_ = false;
   int wake_fd_ = -1;
   IoBackend wanted_;

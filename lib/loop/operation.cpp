@@ -1,8 +1,9 @@
+#include <fcntl.h>
+#include <unistd.h>
 #include <pinion/detail/operation.hpp>
 #include <pinion/errors.hpp>
 
 #include <cerrno>
-#include <stdexcept>
 #include <string>
 
 #include "lib/loop/loop.hpp"
@@ -10,38 +11,51 @@
 
 namespace pinion::detail {
 
-namespace {
-
-loop::Loop& running_loop() {
-  loop::Loop* const running = loop::Loop::current();
-  if (running == nullptr)
-    throw std::logic_error(
-        "pinion: this can be awaited only inside an event loop: in a task that returns "
-        "pinion::Task, or under pinion::run");
-  return *running;
-}
-
-}  // namespace
-
 void require_running_loop() {
-  const loop::Root* const root = running_loop().current_root();
-  if (root->stop) throw Cancelled();
+  if (loop::Loop::require_current().current_scope()->stop) throw Cancelled();
 }
 
-void Operation::prepare() { running_loop().prepare(*this); }
+void Operation::prepare() { loop::Loop::require_current().prepare(*this); }
 
 void Operation::begin(std::coroutine_handle<> waiter) noexcept {
   coroutine = waiter;
   loop->begin(*this);
 }
 
-void Operation::abandon() noexcept { loop->abandon(*this); }
+void Operation::abandon() noexcept {
+  if (state == State::dropped || kind == OperationKind::wait) {  // the loop may be gone
+    unlink();
+    state = State::idle;
+    return discard();
+  }
+  loop->abandon(*this);
+}
+
+void Operation::complete(std::int64_t value) noexcept { loop->complete(*this, value); }
+
+void Operation::discard() noexcept {
+  const bool made = kind == OperationKind::openat || kind == OperationKind::accept;
+  if (made && result >= 0)
+    (void)::close(static_cast<int>(result));
+  else if (kind == OperationKind::close && result == -ECANCELED)
+    (void)::close(fd);
+}
 
 void Operation::fail(std::string_view what) const {
-  if (result == -ECANCELED && root->stop) throw Cancelled();
+  if (result == -ECANCELED && scope->stop) throw Cancelled();
   std::string text(what);
   if (fd >= 0) text += " descriptor " + std::to_string(fd);
   os::throw_errno(static_cast<int>(-result), text);
+}
+
+void fail_early_end(int fd, std::size_t done, std::size_t wanted) {
+  os::throw_errno(ENODATA, "reading descriptor " + std::to_string(fd) + ": the input ended after " +
+                               std::to_string(done) + " of " + std::to_string(wanted) + " bytes");
+}
+
+void fail_refused_bytes(int fd, std::size_t left) {
+  os::throw_errno(EIO, "writing descriptor " + std::to_string(fd) + ": none of the last " +
+                           std::to_string(left) + " bytes were taken");
 }
 
 }  // namespace pinion::detail

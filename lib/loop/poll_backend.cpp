@@ -3,16 +3,21 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <new>
 #include <system_error>
 #include <utility>
 
+#include "lib/loop/file_calls.hpp"
+#include "lib/loop/readiness.hpp"
+#include "lib/loop/socket_calls.hpp"
 #include "lib/loop/transfer.hpp"
 #include "lib/os/clock.hpp"
 #include "lib/os/eventfd.hpp"
@@ -31,9 +36,7 @@ constexpr std::int32_t with_epoll = 0;
 constexpr std::int32_t with_helpers = 1;
 
 std::uint32_t wanted_events(const Operation& op) noexcept {
-  if (op.kind == OperationKind::read) return EPOLLIN;
-  if (op.kind == OperationKind::write) return EPOLLOUT;
-  return static_cast<std::uint16_t>(op.events);
+  return static_cast<std::uint16_t>(awaited_events(op));
 }
 
 bool is_open_for(const Operation& op) noexcept {
@@ -42,6 +45,19 @@ bool is_open_for(const Operation& op) noexcept {
   if (op.kind == OperationKind::read) return (flags & O_ACCMODE) != O_WRONLY;
   if (op.kind == OperationKind::write) return (flags & O_ACCMODE) != O_RDONLY;
   return true;
+}
+
+/// On a network's file system this writes what is left, and waits.
+bool close_may_block(int fd) noexcept {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/// One try of an operation whose descriptor may be ready.
+std::int64_t attempt(const Operation& op) noexcept {
+  if (op.kind == OperationKind::read || op.kind == OperationKind::write)
+    return transfer_if_ready(op);
+  return call_socket(op);
 }
 
 }  // namespace
@@ -60,16 +76,33 @@ PollBackend::~PollBackend() {
   while (completions_.pending != 0) {
     // Only helpers have the rest. Those that have not begun are done soon.
     pollfd done{helpers_->eventfd(), POLLIN, 0};
-    (void)::poll(&done, 1, -1);
+    if (::poll(&done, 1, 10) == 0) helpers_->release_fifos();
     files_done();
   }
 }
 
 void PollBackend::arm(Operation& operation) noexcept {
+  std::int64_t result = 0;
+  if (read_from_cache(operation, result)) return completions_.finish(operation, result);
   operation.backend_word = with_epoll;
   operation.next = nullptr;
   try {
-    arm_descriptor(operation);
+    switch (operation.kind) {
+      case OperationKind::openat:
+      case OperationKind::fsync:
+      case OperationKind::statx:
+        return arm_file(operation);
+      case OperationKind::close:
+        if (close_may_block(operation.fd)) return arm_file(operation);
+        return completions_.finish(operation, call_file(operation));
+      case OperationKind::recv:
+      case OperationKind::send:
+      case OperationKind::accept:
+      case OperationKind::connect:
+        return arm_socket(operation);
+      default:
+        return arm_descriptor(operation);
+    }
   } catch (const std::bad_alloc&) {
     completions_.finish(operation, -ENOMEM);
   } catch (const std::system_error& error) {
@@ -80,6 +113,10 @@ void PollBackend::arm(Operation& operation) noexcept {
 void PollBackend::arm_descriptor(Operation& operation) {
   // epoll would wait for ever where a descriptor is not open for this.
   if (!is_open_for(operation)) return completions_.finish(operation, -EBADF);
+  await_readiness(operation);
+}
+
+void PollBackend::await_readiness(Operation& operation) {
   const auto index = static_cast<std::size_t>(operation.fd);
   if (index >= waiters_.size()) waiters_.resize(std::max(index + 1, 2 * waiters_.size()));
   Operation** last = &waiters_[index].first;
@@ -94,9 +131,17 @@ void PollBackend::arm_descriptor(Operation& operation) {
   completions_.finish(operation, operation.events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM));
 }
 
+/// Sockets are mostly ready when they are asked, so ask before waiting; but not before others.
+void PollBackend::arm_socket(Operation& operation) {
+  const auto index = static_cast<std::size_t>(operation.fd);
+  if (index >= waiters_.size() || waiters_[index].first == nullptr) {
+    const std::int64_t result = call_socket(operation);
+    if (!must_wait(operation, result)) return completions_.finish(operation, result);
+  }
+  await_readiness(operation);
+}
+
 void PollBackend::arm_file(Operation& operation) {
-  std::int64_t result = 0;
-  if (read_from_cache(operation, result)) return completions_.finish(operation, result);
   if (!helpers_) {
     auto helpers = std::make_unique<FileHelpers>();
     epoll_event event{EPOLLIN, {.fd = helpers->eventfd()}};
@@ -104,7 +149,7 @@ void PollBackend::arm_file(Operation& operation) {
     helpers_ = std::move(helpers);
   }
   operation.backend_word = with_helpers;
-  if (!helpers_->submit(operation)) completions_.finish(operation, transfer(operation));
+  if (!helpers_->submit(operation)) completions_.finish(operation, call_file(operation));
 }
 
 /// Tells epoll what the waiters of a descriptor want now. 0 or an errno.
@@ -114,10 +159,21 @@ int PollBackend::update(int fd) noexcept {
   for (const Operation* op = waiters.first; op != nullptr; op = op->next)
     events |= wanted_events(*op) | EPOLLERR;  // EPOLLERR: never 0 while somebody waits
   if (events == waiters.events) return 0;
-  const int how = waiters.events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  epoll_event event{events, {.fd = fd}};
-  if (::epoll_ctl(epoll_.get(), how, fd, &event) != 0 && how != EPOLL_CTL_DEL) return errno;
+  if (events == 0) {
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    waiters.events = 0;
+    waiters.known = false;
+    return 0;
+  }
+  epoll_event event{events | EPOLLONESHOT, {.fd = fd}};
+  int rc = -1;
+  if (waiters.known) rc = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+  // Unknown, or the number is another file's by now.
+  if (!waiters.known || (rc != 0 && errno == ENOENT))
+    rc = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+  if (rc != 0) return errno;
   waiters.events = events;
+  waiters.known = true;
   return 0;
 }
 
@@ -128,31 +184,47 @@ void PollBackend::remove(Operation& operation) noexcept {
   (void)update(operation.fd);
 }
 
+/// Ends an open that waits for the other end of a FIFO; its result is in place then. False for any
+/// other operation, and where opening both ends is forbidden.
+bool PollBackend::end_open(Operation& operation) noexcept {
+  if (!opens_fifo(operation)) return false;
+  for (int tries = 0; tries < 50; ++tries) {
+    release_fifo(operation);
+    if (helpers_->wait_for(operation, std::chrono::milliseconds(1))) return true;
+  }
+  return false;
+}
+
 void PollBackend::cancel(Operation& operation) noexcept {
-  if (operation.backend_word == with_epoll)
+  if (operation.backend_word == with_epoll) {
     remove(operation);
-  else if (!helpers_->take_back(operation))
-    return;  // a disk is busy with it: it ends soon, with its result
+  } else if (!helpers_->take_back(operation)) {
+    if (!end_open(operation)) return;  // a disk is busy with it: it ends soon, with its result
+    operation.discard();
+  }
   completions_.finish(operation, -ECANCELED);
 }
 
-void PollBackend::abandon(Operation& operation) noexcept {
-  if (operation.backend_word == with_epoll)
+std::int64_t PollBackend::abandon(Operation& operation) noexcept {
+  if (operation.backend_word == with_epoll) {
     remove(operation);
-  else if (!helpers_->take_back(operation))
-    helpers_->wait_for(operation);
+  } else if (!helpers_->take_back(operation)) {
+    if (!end_open(operation)) helpers_->wait_for(operation);
+    return operation.result;
+  }
+  return -ECANCELED;
 }
 
 void PollBackend::descriptor_ready(int fd, std::uint32_t events) noexcept {
   const std::uint32_t always = EPOLLERR | EPOLLHUP;
-  Operation** at = &waiters_[static_cast<std::size_t>(fd)].first;
+  Waiters& waiters = waiters_[static_cast<std::size_t>(fd)];
+  waiters.events = 0;  // EPOLLONESHOT
+  Operation** at = &waiters.first;
   while (Operation* const operation = *at) {
     const std::uint32_t matching = events & (wanted_events(*operation) | always);
-    std::int64_t result = -EAGAIN;
-    if (matching != 0)
-      result = operation->kind == OperationKind::poll ? static_cast<std::int64_t>(matching)
-                                                      : transfer_if_ready(*operation);
-    if (result == -EAGAIN || result == -EINTR) {
+    std::int64_t result = matching;
+    if (matching != 0 && operation->kind != OperationKind::poll) result = attempt(*operation);
+    if (matching == 0 || result == -EINTR || must_wait(*operation, result)) {
       at = &operation->next;
       continue;
     }

@@ -18,6 +18,7 @@ std::int64_t transfer(const detail::Operation& operation) noexcept;
 std::int64_t transfer_if_ready(const detail::Operation& operation) noexcept;
 
 /// Whether a read at an offset could be done from the page cache, in full; `result` is set then.
+/// Takes nothing from what has no position, such as pipes.
 bool read_from_cache(const detail::Operation& operation, std::int64_t& result) noexcept;
 
 }  // namespace pinion::loop

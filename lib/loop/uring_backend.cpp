@@ -3,10 +3,11 @@
 #include <poll.h>
 #include <sched.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "lib/loop/readiness.hpp"
+#include "lib/loop/uring_entry.hpp"
 #include "lib/os/clock.hpp"
 #include "lib/os/ensure.hpp"
 #include "lib/os/eventfd.hpp"
@@ -19,15 +20,14 @@ using detail::OperationKind;
 namespace {
 
 // Operations are told apart by their address; these two lie below every address.
-constexpr std::uint64_t ignored_tag = 0;
+constexpr std::uint64_t cancel_tag = 0;
 constexpr std::uint64_t wake_tag = 1;
 
-// What an operation's entry is doing, in Operation::backend_word.
+// What an operation's entry is doing, in Operation::backend_word: it does the operation, or waits
+// until the descriptor is ready; and it may have been cancelled.
 constexpr std::int32_t doing_itself = 0;
 constexpr std::int32_t awaiting_readiness = 1;
-
-// MAX_RW_COUNT of the kernel: no single call moves more.
-constexpr std::size_t transfer_bytes_max = 0x7ffff000;
+constexpr std::int32_t being_cancelled = 2;
 
 std::uint64_t tag_of(const Operation& operation) noexcept {
   return reinterpret_cast<std::uintptr_t>(&operation);
@@ -42,8 +42,12 @@ UringBackend::~UringBackend() {
   closing_ = true;  // nothing is armed again
   rearm();
   set_wake_fd(-1);
-  if (completions_.pending != 0) cancel_entry(0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-  while (in_kernel_ != 0) wait_for_one();
+  while (in_kernel_ != 0) {
+    // Again and again: what is on its way between two places in the kernel is not found.
+    cancel_entry(0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    wait_for_one();
+    if (in_kernel_ != 0) wait_for_one();
+  }
   PINION_ENSURE(completions_.pending == 0);
 }
 
@@ -63,22 +67,10 @@ io_uring_sqe* UringBackend::next_entry() noexcept {
   }
 }
 
-void UringBackend::prepare_transfer(io_uring_sqe* entry, Operation& operation) noexcept {
-  const auto length = static_cast<unsigned>(std::min(operation.length, transfer_bytes_max));
-  if (operation.kind == OperationKind::read)
-    io_uring_prep_read(entry, operation.fd, const_cast<void*>(operation.buffer), length,
-                       operation.offset);
-  else
-    io_uring_prep_write(entry, operation.fd, operation.buffer, length, operation.offset);
-}
-
 void UringBackend::arm(Operation& operation) noexcept {
   io_uring_sqe* const entry = next_entry();
   operation.backend_word = doing_itself;
-  if (operation.kind == OperationKind::poll)
-    io_uring_prep_poll_add(entry, operation.fd, static_cast<unsigned short>(operation.events));
-  else
-    prepare_transfer(entry, operation);
+  prepare_entry(entry, operation);
   io_uring_sqe_set_data64(entry, tag_of(operation));
 }
 
@@ -87,34 +79,72 @@ void UringBackend::arm(Operation& operation) noexcept {
 void UringBackend::cancel_entry(std::uint64_t tag, unsigned flags) noexcept {
   io_uring_sqe* const entry = next_entry();
   io_uring_prep_cancel64(entry, tag, static_cast<int>(flags));
-  io_uring_sqe_set_data64(entry, ignored_tag);
+  io_uring_sqe_set_data64(entry, cancel_tag);
 }
 
 void UringBackend::cancel(Operation& operation) noexcept {
-  if (take_from_again(operation))  // there is no entry to cancel
-    completions_.finish(operation, -ECANCELED);
-  else
-    cancel_entry(tag_of(operation), 0);
+  // Without an entry there is nothing to cancel.
+  if (take_from_again(operation)) return completions_.finish(operation, -ECANCELED);
+  operation.backend_word |= being_cancelled;
+  operation.next = nullptr;
+  *cancelled_end_ = &operation;
+  cancelled_end_ = &operation.next;
+  cancel_entry(tag_of(operation), 0);  // last: to find room may end the operation
 }
 
-void UringBackend::abandon(Operation& operation) noexcept {
-  if (take_from_again(operation)) return;
+/// Those that were cancelled mostly end in that order, so that it is found at once.
+void UringBackend::take_from_cancelled(Operation& operation) noexcept {
+  operation.backend_word &= ~being_cancelled;
+  Operation** at = &cancelled_;
+  while (*at != &operation) at = &(*at)->next;
+  *at = operation.next;
+  if (cancelled_end_ == &operation.next) cancelled_end_ = at;
+}
+
+/// The kernel does not find an operation that is just on its way from one of its queues to another:
+/// where it missed any, all that have not ended are cancelled once more.
+void UringBackend::cancel_missed() noexcept {
+  if (!std::exchange(cancel_missed_, false)) return;
+  // Those that end meanwhile keep their `next`, and nobody resumes them.
+  for (const Operation* each = cancelled_; each != nullptr; each = each->next)
+    cancel_entry(tag_of(*each), 0);
+}
+
+std::int64_t UringBackend::abandon(Operation& operation) noexcept {
+  if (take_from_again(operation)) return -ECANCELED;
   abandoned_ = &operation;
-  cancel_entry(tag_of(operation), 0);
-  while (abandoned_ != nullptr) wait_for_one();
+  cancel_missed_ = true;
+  while (abandoned_ != nullptr) {
+    if (std::exchange(cancel_missed_, false) && operation.kind != OperationKind::close)
+      cancel_entry(tag_of(operation), 0);
+    wait_for_one();
+  }
+  cancel_missed_ = cancelled_ != nullptr;  // it may have been another one's
+  return operation.result;
 }
 
 /// What a completion means for its operation.
 void UringBackend::ended(Operation& operation, int result) noexcept {
+  if (result >= 0 && operation.backend_word == doing_itself && &operation != abandoned_) [[likely]]
+    completions_.finish(operation, result);
+  else
+    not_done(operation, result);
+}
+
+/// The operation failed, was cancelled or abandoned, or its descriptor has become ready.
+void UringBackend::not_done(Operation& operation, int result) noexcept {
+  if ((operation.backend_word & being_cancelled) != 0) take_from_cancelled(operation);
+  const bool waited = operation.backend_word == awaiting_readiness;
   if (&operation == abandoned_) {
+    operation.result = waited ? -ECANCELED : result;
     abandoned_ = nullptr;
     return;
   }
-  const bool waited = operation.backend_word == awaiting_readiness;
   // A descriptor in non-blocking mode says EAGAIN instead of waiting: wait for it, then do it.
-  const bool not_ready = result == -EAGAIN && operation.kind != OperationKind::poll && !waited;
-  const bool unfinished = not_ready || result == -EINTR || (waited && result >= 0);
-  if (!unfinished) return completions_.finish(operation, result);
+  const bool not_ready = !waited && must_wait(operation, result);
+  const bool again = result == -EINTR && operation.kind != OperationKind::close;
+  if (!not_ready && !again && !(waited && result >= 0))
+    return completions_.finish(operation, result == -EINTR ? 0 : result);
   if (operation.cancelling || closing_) return completions_.finish(operation, -ECANCELED);
   operation.backend_word = not_ready ? awaiting_readiness : doing_itself;
   operation.next = std::exchange(again_, &operation);
@@ -138,7 +168,10 @@ bool UringBackend::reap() noexcept {
   io_uring_for_each_cqe(ring_.get(), head, cqe) {
     ++count;
     --in_kernel_;
-    if (cqe->user_data == ignored_tag) continue;
+    if (cqe->user_data == cancel_tag) {
+      cancel_missed_ = cancel_missed_ || cqe->res == -ENOENT;
+      continue;
+    }
     any = true;
     if (cqe->user_data == wake_tag) {
       wake_armed_ = false;
@@ -159,7 +192,7 @@ void UringBackend::rearm() noexcept {
     } else if (operation.backend_word == awaiting_readiness) {
       io_uring_sqe* const entry = next_entry();
       io_uring_prep_poll_add(entry, operation.fd,
-                             operation.kind == OperationKind::read ? POLLIN : POLLOUT);
+                             static_cast<unsigned short>(awaited_events(operation)));
       io_uring_sqe_set_data64(entry, tag_of(operation));
     } else {
       arm(operation);
@@ -168,6 +201,7 @@ void UringBackend::rearm() noexcept {
 }
 
 void UringBackend::gather() {
+  cancel_missed();
   rearm();
   int rc = 0;
   const unsigned flags = IO_URING_READ_ONCE(*ring_->sq.kflags);
@@ -181,6 +215,7 @@ void UringBackend::gather() {
 }
 
 void UringBackend::wait(std::int64_t deadline_ns) {
+  cancel_missed();
   rearm();
   arm_wake();
   const std::int64_t left = deadline_ns == os::never_ns ? os::never_ns : deadline_ns - os::now_ns();
@@ -199,11 +234,15 @@ void UringBackend::wait(std::int64_t deadline_ns) {
   drain_wake();
 }
 
-/// Called while tearing down: submits, and returns after at least one completion or a passing
-/// error.
+/// Called while tearing down: submits, and returns after at least one completion, a passing error,
+/// or 10 ms, so that a cancellation can be tried once more.
 void UringBackend::wait_for_one() noexcept {
-  const int rc = io_uring_submit_and_wait(ring_.get(), 1);
-  PINION_ENSURE(rc >= 0 || is_passing(rc));  // the kernel still has buffers of ours
+  __kernel_timespec timeout{0, 10'000'000};
+  io_uring_cqe* cqe = nullptr;
+  const int rc = io_uring_submit_and_wait_timeout(ring_.get(), &cqe, 1, &timeout, nullptr);
+  // Otherwise the kernel still has buffers of ours.
+  PINION_ENSURE(rc >= 0 || rc == -ETIME || is_passing(rc));
+  cancel_missed_ = cancel_missed_ || rc == -ETIME;
   reap();
 }
 

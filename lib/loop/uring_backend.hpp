@@ -19,7 +19,7 @@ class UringBackend final : public Backend {
 
   void arm(detail::Operation& operation) noexcept override;
   void cancel(detail::Operation& operation) noexcept override;
-  void abandon(detail::Operation& operation) noexcept override;
+  std::int64_t abandon(detail::Operation& operation) noexcept override;
   void gather() override;
   void wait(std::int64_t deadline_ns) override;
   void set_wake_fd(int eventfd) noexcept override;
@@ -27,19 +27,26 @@ class UringBackend final : public Backend {
   [[nodiscard]] const char* mode() const noexcept { return ring_.mode(); }
 
  private:
+  friend struct UringAccess;  // tests forge completions
+
   io_uring_sqe* next_entry() noexcept;
-  void prepare_transfer(io_uring_sqe* entry, detail::Operation& operation) noexcept;
   void arm_wake() noexcept;
   void drain_wake() noexcept;
   void wait_for_one() noexcept;
   void cancel_entry(std::uint64_t tag, unsigned flags) noexcept;
   bool reap() noexcept;
   void ended(detail::Operation& operation, int result) noexcept;
+  void not_done(detail::Operation& operation, int result) noexcept;
+  void take_from_cancelled(detail::Operation& operation) noexcept;
+  void cancel_missed() noexcept;
   bool take_from_again(detail::Operation& operation) noexcept;
   void rearm() noexcept;
 
   Completions& completions_;
   Ring ring_;
+  detail::Operation* cancelled_ = nullptr;  // those in the kernel, first come first, by `next`
+  detail::Operation** cancelled_end_ = &cancelled_;
+  bool cancel_missed_ = false;          // a cancellation did not find its operation
   detail::Operation* again_ = nullptr;  // to be armed once more, by `next`; see ended()
   std::size_t in_kernel_ = 0;  // entries whose completion is due, those of cancellations included
   detail::Operation* abandoned_ = nullptr;

@@ -49,7 +49,7 @@ void pause_for(std::int64_t ns) noexcept {
 
 bool means_not_available(int error) noexcept {
   return error == ENOSYS || error == EPERM || error == EACCES || error == EOPNOTSUPP ||
-         error == EINVAL || error == EMFILE || error == ENOMEM;
+         error == EINVAL || error == EMFILE || error == ENOMEM || error == EAGAIN || error == EBUSY;
 }
 
 int Ring::make(unsigned entries) noexcept {
@@ -113,9 +113,14 @@ void Ring::try_it() {
   io_uring_prep_cancel64(io_uring_get_sqe(&ring_), 0,
                          IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
   int rc = io_uring_submit_and_wait(&ring_, 1);
-  for (std::int64_t pause_ns = first_pause_ns; rc < 0 && pause_ns <= last_pause_ns; pause_ns *= 2) {
-    if (rc != -EINTR && rc != -EAGAIN && rc != -EBUSY) break;
-    if (rc != -EINTR) pause_for(pause_ns);
+  for (std::int64_t pause_ns = first_pause_ns; rc < 0;) {
+    if (rc == -EAGAIN || rc == -EBUSY) {
+      if (pause_ns > last_pause_ns) break;
+      pause_for(pause_ns);
+      pause_ns *= 2;
+    } else if (rc != -EINTR) {
+      break;
+    }
     rc = io_uring_submit_and_wait(&ring_, 1);
   }
   if (rc < 0) os::throw_errno(-rc, "io_uring_enter");

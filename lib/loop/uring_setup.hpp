@@ -36,7 +36,8 @@ class Ring {
   const char* mode_ = "";
 };
 
-/// Whether a failure to make a ring means that io_uring cannot be used here at all.
+/// Whether a failure to make a ring means that io_uring cannot be used here at all; also where
+/// what passes elsewhere has lasted.
 bool means_not_available(int error) noexcept;
 
 }  // namespace pinion::loop

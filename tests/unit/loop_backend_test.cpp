@@ -155,6 +155,7 @@ TEST_CASE("where io_uring is refused the automatic choice is poll, with the reas
       {SYS_io_uring_setup, EMFILE, "io_uring_setup: Too many open files"},
       {SYS_io_uring_setup, ENOMEM, "io_uring_setup: Cannot allocate memory"},
       {SYS_io_uring_enter, EACCES, "io_uring_enter: Permission denied"},
+      {SYS_io_uring_enter, EAGAIN, "io_uring_enter: Resource temporarily unavailable"},
   };
   for (const Refusal& refusal : refusals) {
     CAPTURE(refusal.reason);

@@ -165,3 +165,23 @@ TEST_CASE("more operations than the queues hold are all done") {
     CHECK(static_cast<std::size_t>(std::count(results.begin(), results.end(), POLLIN)) == n);
   });
 }
+
+TEST_CASE("a number that another file has taken meanwhile is waited for as that file") {
+  on_each_backend([](Loop& loop) {
+    for (int round = 0; round < 5; ++round) {
+      Pipe old;
+      auto both =
+          when_all(read_some(old.out.get(), 1), write_later(old.in.get(), "x", Duration(2ms)));
+      CHECK(std::get<0>(run_task(loop, std::move(both))) == "x");
+      // The old file lives on elsewhere, and is ready.
+      const Fd kept(::dup(old.out.get()));
+      REQUIRE(::write(old.in.get(), "old", 3) == 3);
+      const Pipe fresh;
+      REQUIRE(::dup3(fresh.out.get(), old.out.get(), O_CLOEXEC) == old.out.get());
+      auto again = when_all(read_some(old.out.get(), 10),
+                            write_later(fresh.in.get(), "fresh", Duration(2ms)));
+      CHECK(std::get<0>(run_task(loop, std::move(again))) == "fresh");
+      CHECK(run_task(loop, read_some(kept.get(), 10)) == "old");
+    }
+  });
+}

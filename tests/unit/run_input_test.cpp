@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tools/pinion/composed_source.hpp"
 #include "tools/pinion/errors.hpp"
 #include "tools/pinion/input_source.hpp"
 #include "tools/pinion/options.hpp"
@@ -100,6 +102,110 @@ TEST_CASE("texts are cut between characters") {
   CHECK(printable("", 8).empty());
 }
 
+TEST_CASE("files and words combine; all but the first are kept in memory") {
+  const auto combine = [](const std::string& first, const Words& second, const std::string& third) {
+    std::vector<std::unique_ptr<InputSource>> sources;
+    sources.push_back(std::make_unique<Lines>(file_with(first), "first", '\n'));
+    sources.push_back(std::make_unique<ArgumentLists>(std::vector<Words>{second}));
+    sources.push_back(std::make_unique<Lines>(file_with(third), "third", '\n'));
+    return std::make_unique<Combination>(std::move(sources));
+  };
+  const auto source = combine("a\nb\n", {"1", "2"}, "x\ny");
+  CHECK(source->total() == 8);
+  CHECK(source->is_finite());
+  CHECK(all_of(*source) == std::vector<Words>{{"a", "1", "x"},
+                                              {"a", "1", "y"},
+                                              {"a", "2", "x"},
+                                              {"a", "2", "y"},
+                                              {"b", "1", "x"},
+                                              {"b", "1", "y"},
+                                              {"b", "2", "x"},
+                                              {"b", "2", "y"}});
+  CHECK(source->position() == "line 2 of first");
+  const auto empty = combine("a\nb\n", {"1"}, "");
+  CHECK(all_of(*empty).empty());
+  CHECK(empty->nothing() == "third is empty");
+}
+
+TEST_CASE("a combination does not wait for the stream that it needs next") {
+  Pipe outer, inner;
+  std::vector<std::unique_ptr<InputSource>> sources;
+  const int outer_end = outer.read_end.get(), inner_end = inner.read_end.get();
+  sources.push_back(std::make_unique<Lines>(std::move(outer.read_end), "outer", '\n'));
+  sources.push_back(std::make_unique<Lines>(std::move(inner.read_end), "inner", '\n'));
+  Combination source(std::move(sources));
+  Words arguments;
+  inner.put("1\n");
+  CHECK(source.next(arguments) == Next::pending);
+  CHECK(source.descriptor() == inner_end);
+  inner.write_end.reset();
+  CHECK(source.next(arguments) == Next::pending);
+  CHECK(source.descriptor() == outer_end);
+  CHECK_FALSE(source.is_finite());
+  outer.put("a\nb\n");
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"a", "1"});
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"b", "1"});
+  CHECK(source.next(arguments) == Next::pending);
+}
+
+TEST_CASE("lines are cut into columns") {
+  const auto columns = [](const std::string& line, const std::string& separator) {
+    Columns source(std::make_unique<ArgumentLists>(std::vector<Words>{{line}}), separator);
+    Words arguments;
+    CHECK(source.next(arguments) == Next::item);
+    return arguments;
+  };
+  CHECK(columns("a,b,,", ",") == Words{"a", "b", "", ""});
+  CHECK(columns(" a b , c ", ",") == Words{"a b", "c"});
+  CHECK(columns("", ",") == Words{""});
+  CHECK(columns("a1b22c", "[0-9]+") == Words{"a", "b", "c"});
+  CHECK(columns("a\tb", "\\t") == Words{"a", "b"});
+  CHECK(columns("a  b", "\\s+") == Words{"a", "b"});
+  CHECK(columns("ab", "x*") == Words{"ab"});  // an empty match separates nothing
+  CHECK(columns("a|b", "\\|") == Words{"a", "b"});
+  CHECK_THROWS_AS(columns("a", "["), UsageError);
+}
+
+TEST_CASE("a pattern that would take for ever on a line is refused, and not the stack's end") {
+  Columns source(std::make_unique<ArgumentLists>(std::vector<Words>{{std::string(1'000'000, 'a')}}),
+                 "(a*)*(a*)*(a*)*b");
+  Words arguments;
+  CHECK_THROWS_AS(source.next(arguments), InputError);
+}
+
+TEST_CASE("several items make one job, the last gets what is left") {
+  const auto grouped = [](std::uint64_t count, const Words& words) {
+    Grouped source(std::make_unique<ArgumentLists>(std::vector<Words>{words}), count);
+    const auto total = source.total();
+    const std::vector<Words> all = all_of(source);
+    CHECK(total == all.size());
+    return all;
+  };
+  CHECK(grouped(2, {"a", "b", "c"}) == std::vector<Words>{{"a", "b"}, {"c"}});
+  CHECK(grouped(3, {"a", "b", "c"}) == std::vector<Words>{{"a", "b", "c"}});
+  CHECK(grouped(1, {"a", "b"}) == std::vector<Words>{{"a"}, {"b"}});
+  CHECK(grouped(0, {"a", "b"}) == std::vector<Words>{{}, {}});
+  CHECK(grouped(5, {}).empty());
+}
+
+TEST_CASE("a group that is not full waits for the rest of the stream") {
+  Pipe pipe;
+  Grouped source(std::make_unique<Lines>(std::move(pipe.read_end), "stream", '\n'), 2);
+  Words arguments;
+  pipe.put("a\n");
+  CHECK(source.next(arguments) == Next::pending);
+  pipe.put("b\nc\n");
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"a", "b"});
+  CHECK(source.next(arguments) == Next::pending);
+  pipe.write_end.reset();
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"c"});
+  CHECK(source.next(arguments) == Next::end);
+}
+
 TEST_CASE("an empty list gives no job") {
   ArgumentLists lists({{"a"}, {}});
   CHECK(lists.total() == 0);
@@ -161,11 +267,13 @@ TEST_CASE("what cannot be read is named") {
 TEST_CASE("the options end at the command, whose options are its own") {
   const RunOptions options =
       run_options({"-j2", "-k", "ls", "-l", "-j", "--", "{}", ":::", "-a", "b", ":::", "c"});
-  CHECK(options.jobs == 2);
+  CHECK(options.jobs.resolve(7) == 2);
   CHECK(options.keep_order);
   CHECK_FALSE(options.bar);
   CHECK(options.command == Words{"ls", "-l", "-j", "--", "{}"});
-  CHECK(options.lists == std::vector<Words>{{"-a", "b"}, {"c"}});
+  REQUIRE(options.sources.size() == 2);
+  CHECK(options.sources[0].words == Words{"-a", "b"});
+  CHECK(options.sources[1].words == Words{"c"});
 }
 
 TEST_CASE("commands may be called as subcommands and as options are") {
@@ -174,24 +282,66 @@ TEST_CASE("commands may be called as subcommands and as options are") {
   CHECK(run_options({":::", "echo a", "echo b"}).command.empty());
 }
 
+TEST_CASE("the number of jobs may be said in relation to the cores") {
+  const auto jobs = [](const Words& arguments) { return run_options(arguments).jobs.resolve(8); };
+  CHECK(jobs({"-j", "50%", "true"}) == 4);
+  CHECK(jobs({"-j200%", "true"}) == 16);
+  CHECK(jobs({"-j1%", "true"}) == 1);
+  CHECK(jobs({"-j", "+2", "true"}) == 10);
+  CHECK(jobs({"-j", "-2", "true"}) == 6);
+  CHECK(jobs({"-j-2", "true"}) == 6);
+  CHECK(jobs({"--jobs=-8", "true"}) == 1);
+  CHECK(jobs({"-P", "+65536", "true"}) == 65'536);
+  CHECK(run_options({"-j", "-2", "ls", "-j", "-2"}).command == Words{"ls", "-j", "-2"});
+}
+
+TEST_CASE("sources come from files and from words, in their order") {
+  const RunOptions options =
+      run_options({"-a", "x", "-a", "y", "cat", "::::", "b", "c", ":::", "d", "e", "::::", "-"});
+  CHECK(options.command == Words{"cat"});
+  Words found;
+  for (const SourceOption& source : options.sources) {
+    found.push_back(source.is_file ? source.file : source.words.at(0) + "+" + source.words.at(1));
+  }
+  CHECK(found == Words{"x", "y", "b", "c", "d+e", "-"});
+}
+
+TEST_CASE("options about the job's surroundings are understood") {
+  const RunOptions options = run_options({"--tag", "--wd", "dir{}", "--env", "a,b", "--env", "c",
+                                          "-q", "--dry-run", "-C", ",", "-n3", "true", "--tag"});
+  CHECK(options.tag == "{}");
+  CHECK(options.working_directory == "dir{}");
+  CHECK(options.environment == Words{"a", "b", "c"});
+  CHECK(options.quote);
+  CHECK(options.dry_run);
+  CHECK(options.column_separator == ",");
+  CHECK(options.items_per_job == 3);
+  CHECK(options.command == Words{"true", "--tag"});
+  CHECK(run_options({"--tagstring", "a{}", "--tag", "true"}).tag == "a{}");
+}
+
 TEST_CASE("every option is understood") {
   const RunOptions options = run_options({"--jobs", "65536", "--joblog", "log", "--bar", "--places",
                                           "0-1", "-a", "file", "-0", "true"});
-  CHECK(options.jobs == 65'536);
+  CHECK(options.jobs.resolve(7) == 65'536);
   CHECK(options.job_log == "log");
   CHECK(options.bar);
   CHECK(options.placement.places() == "0-1");
-  CHECK(options.argument_file == "file");
+  REQUIRE(options.sources.size() == 1);
+  CHECK(options.sources.front().is_file);
+  CHECK(options.sources.front().file == "file");
   CHECK(options.delimiter == '\0');
   CHECK(run_options({"--places", "none"}).placement.is_none());
-  CHECK(run_options({}).jobs == 0);
+  CHECK(run_options({}).jobs.resolve(7) == 7);
 }
 
 TEST_CASE("bad usage is refused with its reason") {
   CHECK_THROWS_AS(run_options({"-j", "0", "true"}), UsageError);
   CHECK_THROWS_WITH_AS(run_options({"-j", "x", "true"}),
                        "-j wants a number of jobs from 1 to 65536, not 'x'", UsageError);
-  CHECK_THROWS_AS(run_options({"-j", "-1", "true"}), UsageError);
+  CHECK_THROWS_AS(run_options({"-j", "+", "true"}), UsageError);
+  CHECK_THROWS_AS(run_options({"-j", "0%", "true"}), UsageError);
+  CHECK_THROWS_AS(run_options({"-n", "x", "true"}), UsageError);
   CHECK_THROWS_AS(run_options({"-j", "2x", "true"}), UsageError);
   CHECK_THROWS_WITH_AS(run_options({"-j", "65537", "true"}),
                        "-j 65537: at most 65536 jobs run at once", UsageError);
@@ -199,9 +349,10 @@ TEST_CASE("bad usage is refused with its reason") {
   CHECK_THROWS_WITH_AS(run_options({"--unknown", "true"}), "there is no option --unknown",
                        UsageError);
   CHECK_THROWS_AS(run_options({"-a"}), UsageError);
-  CHECK_THROWS_AS(run_options({"-a", "file", "true", ":::", "a"}), UsageError);
-  CHECK_THROWS_AS(run_options({"true", "::::", "file"}), UsageError);
+  CHECK_THROWS_AS(run_options({"true", "::::"}), UsageError);
+  CHECK_THROWS_AS(run_options({"true", ":::+", "a"}), UsageError);
   CHECK_THROWS_AS((void)parse_topo({"extra"}), UsageError);
+  CHECK_THROWS_AS((void)parse_topo({"-j", "50%"}), UsageError);
 }
 
 TEST_CASE("help is a text that fits a screen") {

@@ -19,18 +19,39 @@
 #include <system_error>
 
 #include "capture.hpp"
+#include "job_environment.hpp"
 #include "shortage.hpp"
 
 namespace pinion::command {
 namespace {
 
-struct Surroundings {
-  JobBoard* board = nullptr;
-  SpillAddress spill_address{};
-};
-
 // Set once, before the workers are forked, which inherit it.
-Surroundings surroundings;
+JobSurroundings surroundings;
+
+/// The job slot: a number from 1 that no other job has meanwhile.
+class Slot {
+ public:
+  explicit Slot(unsigned given) : number_(given) {
+    if (number_ != 0) return;
+    local_ = slots().take();
+    number_ = this_worker::index() * surroundings.jobs_each + local_ + 1;
+  }
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  ~Slot() {
+    if (local_ != none) slots().give_back(local_);
+  }
+  [[nodiscard]] unsigned number() const noexcept { return number_; }
+
+ private:
+  static constexpr unsigned none = ~0u;
+  static LocalSlots& slots() {
+    static LocalSlots list;
+    return list;
+  }
+  unsigned number_;
+  unsigned local_ = none;
+};
 
 double seconds(clockid_t clock) noexcept {
   timespec now{};
@@ -140,6 +161,7 @@ io::SpawnRequest request_for(const JobSpec& spec, const Capture& out, const Capt
   request.stdout_fd = out.write_end();
   request.stderr_fd = err.write_end();
   request.process_group = true;
+  request.working_directory = spec.directory;
   return request;
 }
 
@@ -155,6 +177,8 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
   bool is_text = false;
   try {
     io::SpawnRequest request = request_for(spec, out, err);
+    // Nobody else runs between this and the start.
+    set_job_variables(spec.sequence, spec.slot);
     io::Process process = co_await io::spawn_process(std::move(request));
     co_return process;
   } catch (const std::system_error& error) {
@@ -166,6 +190,7 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
   if (is_text) spec.argv = by_shell(spec.argv);
   spec.program.clear();
   io::SpawnRequest request = request_for(spec, out, err);
+  set_job_variables(spec.sequence, spec.slot);
   io::Process process = co_await io::spawn_process(std::move(request));
   co_return process;
 }
@@ -233,9 +258,7 @@ void note_error(JobResult& result, const std::system_error& error) {
 
 }  // namespace
 
-void prepare_jobs(JobBoard& board, const SpillAddress& address) {
-  surroundings = {.board = &board, .spill_address = address};
-}
+void prepare_jobs(const JobSurroundings& given) { surroundings = given; }
 
 Task<JobResult> run_job(JobSpec spec) {
   JobResult result;
@@ -244,6 +267,8 @@ Task<JobResult> run_job(JobSpec spec) {
     co_return result;
   }
   result.worker = this_worker::index();
+  const Slot slot(spec.slot);
+  spec.slot = slot.number();
   Capture out, err;
   result.start_time = seconds(CLOCK_REALTIME);
   surroundings.board->note_begin(spec.place, static_cast<std::int64_t>(result.start_time * 1e6));

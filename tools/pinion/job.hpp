@@ -18,6 +18,8 @@ struct JobSpec {
   std::uint32_t place = 0;          ///< on the board
   std::vector<std::string> argv{};  ///< program and arguments
   std::string program{};            ///< its file, where that is known
+  std::string directory{};          ///< where it runs; empty: the command's own
+  unsigned slot = 0;                ///< from 1; 0: the worker gives it one
 };
 
 /// How a job went.
@@ -37,9 +39,16 @@ struct JobResult {
   std::string error{};  ///< what went wrong besides the job's own failure, as a sentence's end
 };
 
-/// Tells the workers, which are forked later, about the board and the place for large outputs.
-/// Both must outlive them. Called by: the command, before it makes the pool.
-void prepare_jobs(JobBoard& board, const SpillAddress& address);
+/// What is the same for all jobs of a run.
+struct JobSurroundings {
+  JobBoard* board = nullptr;
+  SpillAddress spill_address{};  ///< the place for large outputs
+  unsigned jobs_each = 1;        ///< how many jobs a worker runs at once
+};
+
+/// Tells the workers, which are forked later and must not outlive the board. Called by: the
+/// command, before it makes the pool.
+void prepare_jobs(const JobSurroundings& surroundings);
 
 /// Runs the job to its end. Output of processes that outlive the job's own is not waited for. When
 /// cancelled or destroyed, it kills the job's process group.

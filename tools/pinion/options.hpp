@@ -3,23 +3,47 @@
 
 #include <pinion/placement.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace pinion::command {
 
+/// How many jobs run at once, as `-j` says it: a number, or in relation to the usable cores.
+struct JobCount {
+  enum class Kind { cores, number, percent, more, fewer };
+  Kind kind = Kind::cores;
+  unsigned value = 0;
+
+  /// At least 1, and at most what a pool can run.
+  [[nodiscard]] unsigned resolve(unsigned cores) const noexcept;
+};
+
+/// One of the sources whose items are combined.
+struct SourceOption {
+  bool is_file = false;
+  std::string file{};                ///< "-" is standard input
+  std::vector<std::string> words{};  ///< where it is no file
+};
+
 struct RunOptions {
-  unsigned jobs = 0;  ///< 0: one per usable core
+  JobCount jobs{};
   bool keep_order = false;
   bool bar = false;
   bool summary = false;
+  bool quote = false;
+  bool dry_run = false;
   char delimiter = '\n';
   Placement placement{};
   std::optional<std::string> job_log{};
-  std::optional<std::string> argument_file{};
-  std::vector<std::string> command{};             ///< empty: arguments are whole command lines
-  std::vector<std::vector<std::string>> lists{};  ///< after each `:::`; empty: read lines
+  std::optional<std::string> column_separator{};  ///< a Perl regular expression
+  std::optional<std::uint64_t> items_per_job{};
+  std::optional<std::string> tag{};                ///< a text with replacement strings
+  std::optional<std::string> working_directory{};  ///< the same
+  std::vector<std::string> environment{};          ///< names after `--env`
+  std::vector<std::string> command{};              ///< empty: arguments are whole command lines
+  std::vector<SourceOption> sources{};             ///< empty: lines of standard input
 };
 
 struct TopoOptions {

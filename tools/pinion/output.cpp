@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "copy_file.hpp"
@@ -46,11 +50,18 @@ void Output::add(std::uint64_t sequence, JobOutput&& output) {
 
 void Output::print(JobOutput& output) {
   if (discarding_) return;
-  print_stream(STDOUT_FILENO, output.out, pending_out_);
+  const auto print_one = [&](int fd, StreamOutput& stream, std::string& pending) {
+    if (output.tag.empty()) {
+      print_stream(fd, stream, pending);
+    } else {
+      print_tagged(fd, stream, output.tag, pending);
+    }
+  };
+  print_one(STDOUT_FILENO, output.out, pending_out_);
   if (!output.err.file && output.err.text.empty()) return;
   flush();  // a job's standard output stands before its standard error
   std::string pending_err;
-  print_stream(STDERR_FILENO, output.err, pending_err);
+  print_one(STDERR_FILENO, output.err, pending_err);
   write(STDERR_FILENO, pending_err);
 }
 
@@ -66,6 +77,31 @@ void Output::print_stream(int fd, StreamOutput& stream, std::string& pending) {
     pending += stream.text;
   }
   if (pending.size() >= gathered_bytes_max) write(fd, pending);
+}
+
+void Output::print_tagged(int fd, const StreamOutput& stream, const std::string& tag,
+                          std::string& pending) {
+  bool at_begin = true;  // of a line
+  const auto add = [&](std::string_view text) {
+    while (!text.empty()) {
+      if (at_begin) pending += tag;
+      const std::size_t end = text.find('\n');
+      at_begin = end != std::string_view::npos;
+      const std::string_view line = text.substr(0, at_begin ? end + 1 : text.size());
+      pending += line;
+      text.remove_prefix(line.size());
+      if (pending.size() >= gathered_bytes_max) write(fd, pending);
+    }
+  };
+  std::array<char, 65536> block;
+  for (std::uint64_t at = 0; at < stream.file_bytes;) {
+    const auto wanted = std::min<std::uint64_t>(block.size(), stream.file_bytes - at);
+    const ssize_t count = ::pread(stream.file.get(), block.data(), wanted, static_cast<off_t>(at));
+    if (count <= 0) fail(fd, count < 0 ? errno : EIO);
+    add(std::string_view(block.data(), static_cast<std::size_t>(count)));
+    at += static_cast<std::uint64_t>(count);
+  }
+  add(stream.text);
 }
 
 void Output::flush() { write(STDOUT_FILENO, pending_out_); }

@@ -18,6 +18,7 @@ struct StreamOutput {
 };
 
 struct JobOutput {
+  std::string tag{};  ///< stands before each line
   StreamOutput out{};
   StreamOutput err{};
 };
@@ -42,6 +43,8 @@ class Output {
  private:
   void print(JobOutput& output);
   void print_stream(int fd, StreamOutput& stream, std::string& pending);
+  void print_tagged(int fd, const StreamOutput& stream, const std::string& tag,
+                    std::string& pending);
   void write(int fd, std::string& pending);
   [[noreturn]] void fail(int fd, int code);
 

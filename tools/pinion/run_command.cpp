@@ -3,6 +3,7 @@
 #include <pinion/topo.hpp>
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,10 +15,13 @@
 #include <thread>
 
 #include "commands.hpp"
+#include "composed_source.hpp"
 #include "errors.hpp"
 #include "input_source.hpp"
 #include "job_log.hpp"
+#include "job_planner.hpp"
 #include "options.hpp"
+#include "output.hpp"
 #include "runner.hpp"
 
 namespace pinion::command {
@@ -27,13 +31,35 @@ void say(const std::string& sentence) {
   fmt::print(stderr, "pinion run: {}\n", printable(sentence));
 }
 
-std::unique_ptr<InputSource> open_source(const RunOptions& options) {
-  if (!options.lists.empty()) return std::make_unique<ArgumentLists>(options.lists);
-  const std::string path = options.argument_file.value_or("-");
-  if (path == "-" && ::isatty(STDIN_FILENO) == 1) {
+std::unique_ptr<InputSource> open_one(const SourceOption& option, char delimiter) {
+  if (!option.is_file)
+    return std::make_unique<ArgumentLists>(std::vector<std::vector<std::string>>{option.words});
+  if (option.file == "-" && ::isatty(STDIN_FILENO) == 1) {
     say("reading lines from the terminal; Ctrl-D ends them");
   }
-  return Lines::open(path, options.delimiter);
+  return Lines::open(option.file, delimiter);
+}
+
+std::unique_ptr<InputSource> open_source(const RunOptions& options) {
+  std::vector<std::unique_ptr<InputSource>> sources;
+  const auto add = [&](const SourceOption& option) {
+    std::unique_ptr<InputSource> source = open_one(option, options.delimiter);
+    if (options.column_separator) {
+      source = std::make_unique<Columns>(std::move(source), *options.column_separator);
+    }
+    sources.push_back(std::move(source));
+  };
+  for (const SourceOption& option : options.sources) add(option);
+  if (sources.empty()) add({.is_file = true, .file = "-"});
+  std::unique_ptr<InputSource> source = std::move(sources.front());
+  if (sources.size() > 1) {
+    sources.front() = std::move(source);
+    source = std::make_unique<Combination>(std::move(sources));
+  }
+  if (options.items_per_job) {
+    source = std::make_unique<Grouped>(std::move(source), *options.items_per_job);
+  }
+  return source;
 }
 
 // A pool with default options has one worker for each place, and the report one line for each
@@ -51,9 +77,10 @@ unsigned count_places(const Placement& placement) {
 Division divide(const RunOptions& options) {
   const unsigned places = count_places(options.placement);
   Division division;
-  division.jobs = options.jobs != 0 ? options.jobs : places;
+  division.jobs = options.jobs.resolve(places);
   division.workers = std::min(division.jobs, places);
   division.jobs_each = (division.jobs + division.workers - 1) / division.workers;
+  division.ahead = jobs_ahead(division, JobPlanner(options).uses_slot());
   return division;
 }
 
@@ -62,10 +89,37 @@ struct Outcome {
   bool output_was_closed = false;
 };
 
+// Prints what would be run.
+Outcome dry_run(const RunOptions& options, const Division& division, InputSource& source) {
+  const JobPlanner planner(options);
+  Output output(Output::Order::completion);
+  std::vector<std::string> arguments;
+  std::uint64_t sequence = 0;
+  while (true) {
+    const InputSource::Next next = source.next(arguments);
+    if (next == InputSource::Next::end) break;
+    if (next == InputSource::Next::pending) {
+      output.flush();
+      pollfd readable{source.descriptor(), POLLIN, 0};
+      (void)::poll(&readable, 1, -1);
+      continue;
+    }
+    const auto slot = static_cast<unsigned>(sequence % division.jobs) + 1;
+    ++sequence;
+    PlannedJob job = planner.plan({.arguments = arguments, .sequence = sequence, .slot = slot});
+    JobOutput line{.tag = std::move(job.tag)};
+    line.out.text = std::move(job.line) + '\n';
+    output.add(sequence, std::move(line));
+  }
+  output.flush();
+  return {.status = 0};
+}
+
 Outcome run(const RunOptions& options) {
   // Whatever can be refused is refused before the first job, and before there is a pool.
   std::unique_ptr<InputSource> source = open_source(options);
   const Division division = divide(options);
+  if (options.dry_run) return dry_run(options, division, *source);
   std::optional<JobLog> log;
   if (options.job_log) log.emplace(*options.job_log);
   Runner runner(options, division, std::move(source), std::move(log));

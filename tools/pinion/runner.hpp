@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "command_template.hpp"
 #include "division.hpp"
+#include "errors.hpp"
 #include "executable_finder.hpp"
 #include "guardian.hpp"
 #include "input_source.hpp"
@@ -23,6 +23,7 @@
 #include "job.hpp"
 #include "job_board.hpp"
 #include "job_log.hpp"
+#include "job_planner.hpp"
 #include "options.hpp"
 #include "output.hpp"
 #include "progress_bar.hpp"
@@ -52,8 +53,7 @@ class Runner {
 
  private:
   struct Running {
-    std::uint64_t sequence = 0;
-    std::string line{};
+    PlannedJob job{};
     std::optional<AsyncResult<JobResult>> result{};  // empty: held back
     std::chrono::steady_clock::time_point submitted{};
     unsigned moves = 0;                          // how often it was taken back before
@@ -64,7 +64,8 @@ class Runner {
 
   void submit_jobs();
   bool submit_next();
-  void submit(std::uint64_t sequence, std::string line, unsigned moves = 0);
+  void submit(PlannedJob&& job, unsigned moves = 0);
+  [[nodiscard]] JobSpec spec_for(const PlannedJob& job, std::uint32_t place);
   void hand_to_pool(std::uint32_t place);
   [[nodiscard]] bool may_submit() const;
   /// How many jobs have begun and not been collected.
@@ -72,22 +73,30 @@ class Runner {
   void move_stuck_jobs();
   [[nodiscard]] bool must_hold_back(const Running& job, JobResult& result) const;
   void resume_held_jobs();
-  void note_unrun(std::uint64_t sequence, std::string&& line);
+  void note_unrun(PlannedJob&& job);
   void wait();
   void collect();
   void flush();
   void finish_job(std::uint32_t place);
   [[nodiscard]] JobResult result_of(Running& job, std::uint32_t place);
-  void record(std::uint64_t sequence, const std::string& line, JobResult&& result);
-  [[nodiscard]] JobOutput output_of(std::uint64_t sequence, const std::string& line,
-                                    JobResult& result);
+  void record(const PlannedJob& job, JobResult&& result);
+  void record_failure(const PlannedJob& job, std::string&& sentence);
+  [[nodiscard]] JobOutput output_of(const PlannedJob& job, JobResult& result);
 
   void heed_interrupts();
   void stop_starting();
   void fail_run(const std::string& sentence);
   void say(const std::string& sentence);
+  // Turns an output that cannot be written into the end of the run.
   template <class Action>
-  void guard_writes(Action&& action);
+  void guard_writes(Action&& action) {
+    try {
+      action();
+    } catch (const WriteError& error) {
+      heed_write_error(error);
+    }
+  }
+  void heed_write_error(const WriteError& error);
   void draw_bar(bool now = false) {
     bar_.draw({.done = done_, .failed = failed_, .total = total_}, now);
   }
@@ -98,7 +107,8 @@ class Runner {
     return static_cast<int>(std::min(failed_, counted_max));
   }
 
-  CommandTemplate template_;
+  JobPlanner planner_;
+  std::string made_directory_;  // the last one that a job needed
   ExecutableFinder finder_;
   std::unique_ptr<InputSource> source_;
   std::optional<JobLog> log_;

@@ -1,0 +1,31 @@
+#include "help.hpp"
+
+namespace pinion::command {
+
+const char* const run_help =
+    R"(Usage: pinion run [options] command {} ::: arguments...    (or :::: files...)
+       pinion run [options] command {} < lines             (or -a FILE)
+       pinion run [options] < command-lines
+
+  -j N, N%, +N, -N   jobs at once; default: one for each usable core
+  -k, --keep-order   print outputs in the order of the input
+  -a F  -0  -C RE    lines of file F; end with NUL; are cut into columns {1} {2}
+  -n N               N arguments for each job
+  --tag, --tagstring S   begin each line of output with the arguments; with S
+  --wd D  --env V    run the jobs in folder D; with the exported function V
+  --joblog F         write a log of the jobs to F, in GNU parallel's format
+  --dry-run  -q      print the command lines only; quote the command
+  --bar, --summary   show progress; say at the end how fast and where jobs ran
+  --places P         bind to: cores, sockets, 0-7,16, {0:4}:8:4 ...; none
+
+  {} {.} {/} {//} {/.}  argument; less its extension; its name, folder, stem
+  {#} {%} {1} {2.}      job number; slot; those of the first, the second :::
+
+  pinion run -j4 gzip -k {} ::: *.log
+  find . -name '*.wav' | pinion run --bar flac -s {} -o {.}.flac
+  pinion run --joblog done.log --places cores < commands.sh
+
+Exit status: number of failed jobs; 101 for more than 100; 255 for other errors.
+)";
+
+}  // namespace pinion::command

@@ -1,0 +1,160 @@
+// What becomes of a job that has ended: tried again, recorded, printed.
+
+#include <pinion/errors.hpp>
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "errors.hpp"
+#include "run_limits.hpp"
+#include "runner.hpp"
+#include "shortage.hpp"
+
+namespace pinion::command {
+
+void Runner::collect() {
+  completions_.take(finished_);
+  if (finished_.empty()) return;
+  bar_.clear();
+  for (const std::uint32_t place : finished_) finish_job(place);
+  flush();
+}
+
+void Runner::flush() {
+  guard_writes([this] { output_.flush(); });
+  if (log_) {
+    try {
+      log_->flush();
+    } catch (const WriteError& error) {
+      log_.reset();
+      fail_run(error.what());
+    }
+  }
+}
+
+void Runner::finish_job(std::uint32_t place) {
+  Running job = std::exchange(running_[place], {});
+  JobResult result = result_of(job, place);
+  if (job.moved) {
+    free_places_.push(place);
+    return;
+  }
+  --submitted_;
+  if (must_hold_back(job, result)) {
+    job.result.reset();
+    held_back_.emplace(job.job.sequence, place);
+    running_[place] = std::move(job);  // it keeps its place, whose number may be in its line
+    return;
+  }
+  free_places_.push(place);
+  if (result.withdrawn) {
+    note_unrun(std::move(job.job));
+  } else {
+    may_resume_ += 2;  // more than one, so that a shortage that has passed is soon forgotten
+    record(job.job, std::move(result));
+  }
+}
+
+// A job fails for want of files, processes or memory only where no other had any of them.
+bool Runner::must_hold_back(const Running& job, JobResult& result) const {
+  if (result.shortage == 0) return false;
+  if (submitted_ > 0 || job.alone_since != done_) return true;
+  result.error += fmt::format(", although no other job ran: {}", remedy(result.shortage));
+  return false;
+}
+
+void Runner::resume_held_jobs() {
+  while (!held_back_.empty() && (stopped_ || may_resume_ > 0 || submitted_ == 0)) {
+    const std::uint32_t place = held_back_.begin()->second;
+    held_back_.erase(held_back_.begin());
+    if (stopped_) {
+      Running job = std::exchange(running_[place], {});
+      free_places_.push(place);
+      note_unrun(std::move(job.job));
+    } else {
+      if (may_resume_ > 0) --may_resume_;
+      hand_to_pool(place);
+    }
+  }
+  if (held_back_.empty()) may_resume_ = 0;
+}
+
+void Runner::note_unrun(PlannedJob&& job) {
+  unrun_.add(job.sequence, std::move(job.line));
+  guard_writes([&] { output_.add(job.sequence, {}); });
+}
+
+JobResult Runner::result_of(Running& job, std::uint32_t place) {
+  JobResult result;
+  try {
+    return std::move(*job.result).get();
+  } catch (const Cancelled&) {
+    result.withdrawn = !board_.is_claimed(place);
+    result.signal = SIGKILL;
+  } catch (const std::exception& error) {
+    // Whatever has become of its worker, the job shall not outlive its result.
+    board_.kill_lost(place);
+    board_.clear(place);
+    result.exit_value = 255;
+    result.error = error.what();
+  }
+  if (board_.begun(place) != 0) {
+    result.start_time = static_cast<double>(board_.begun(place)) * 1e-6;
+    result.run_time = std::max(seconds_since_1970() - result.start_time, 0.0);
+  }
+  return result;
+}
+
+void Runner::record_failure(const PlannedJob& job, std::string&& sentence) {
+  JobResult result;
+  result.exit_value = 255;
+  result.error = std::move(sentence);
+  record(job, std::move(result));
+}
+
+void Runner::record(const PlannedJob& job, JobResult&& result) {
+  const std::uint64_t received = result.out_spilled + result.out.size();
+  JobOutput output = output_of(job, result);
+  ++done_;
+  const bool failed = result.exit_value != 0 || result.signal != 0;
+  if (failed) ++failed_;
+  if (summary_) summary_->add(result.started, failed, result.worker);
+  if (log_) {
+    log_->add({.sequence = job.sequence,
+               .start_time = result.start_time > 0 ? result.start_time : seconds_since_1970(),
+               .run_time = result.run_time,
+               .received = received,
+               .exit_value = result.exit_value,
+               .signal = result.signal,
+               .command = job.line});
+  }
+  guard_writes([&] { output_.add(job.sequence, std::move(output)); });
+}
+
+JobOutput Runner::output_of(const PlannedJob& job, JobResult& result) {
+  JobOutput output;
+  output.tag = job.tag;
+  const auto fill = [&](StreamOutput& stream, Stream which, std::uint64_t spilled,
+                        std::string& text) {
+    stream.text = std::move(text);
+    if (spilled == 0) return;
+    stream.file = spills_.take(job.sequence, which);
+    stream.file_bytes = spilled;
+    if (stream.file) return;
+    result.error = "the file with its output has not arrived";
+    if (result.exit_value == 0 && result.signal == 0) result.exit_value = 255;
+  };
+  fill(output.out, Stream::out, result.out_spilled, result.out);
+  fill(output.err, Stream::err, result.err_spilled, result.err);
+  if (!result.error.empty()) {
+    output.err.text += fmt::format("pinion run: job {} ({}): {}\n", job.sequence,
+                                   printable(job.line, shown_line_bytes_max),
+                                   printable(result.error, shown_error_bytes_max));
+  }
+  return output;
+}
+
+}  // namespace pinion::command

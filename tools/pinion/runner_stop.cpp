@@ -1,0 +1,84 @@
+// How a run comes to an early end: interrupts, outputs that cannot be written, and what was not
+// run.
+
+#include <fmt/format.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "errors.hpp"
+#include "run_limits.hpp"
+#include "runner.hpp"
+#include "write_all.hpp"
+
+namespace pinion::command {
+
+void Runner::heed_interrupts() {
+  const int count = interrupts_.count();
+  if (count == interrupts_heeded_) {
+    constexpr auto patience = std::chrono::seconds(5);
+    if (count >= 2 && Clock::now() - killed_at_ > patience) pool_.terminate();
+    return;
+  }
+  interrupts_heeded_ = count;
+  failed_run_ = true;
+  stopped_ = true;
+  const unsigned left = begun();
+  if (count == 1) {
+    const bool hangup = interrupts_.signal() == SIGHUP;
+    say(fmt::format("{}: {} running job{} finish; {} kills them", ::strsignal(interrupts_.signal()),
+                    left, left == 1 ? " will" : "s will", hangup ? "SIGTERM" : "once more"));
+    return;
+  }
+  say(fmt::format("{}: killing the running jobs", ::strsignal(interrupts_.signal())));
+  killed_at_ = Clock::now();
+  for (Running& job : running_) {
+    if (job.result) job.result->cancel();
+  }
+}
+
+void Runner::stop_starting() {
+  stopped_ = true;
+  if (board_.stop() == JobBoard::Stop::no) board_.request(JobBoard::Stop::finish);
+}
+
+void Runner::fail_run(const std::string& sentence) {
+  failed_run_ = true;
+  stop_starting();
+  say(sentence);
+}
+
+void Runner::say(const std::string& sentence) {
+  bar_.clear();
+  // Where standard error cannot be written, there is nobody to tell.
+  (void)write_all(STDERR_FILENO, "pinion run: " + printable(sentence) + "\n");
+}
+
+void Runner::heed_write_error(const WriteError& error) {
+  if (error.error_code == EPIPE) {
+    output_closed_ = true;
+    stop_starting();
+  } else if (error.error_code == EINTR) {
+    failed_run_ = true;  // the user wants the end, and knows
+  } else {
+    fail_run(error.what());
+  }
+}
+
+// Says how much was left out, and in the same sentence that the reader of the output has gone.
+void Runner::report_unrun() {
+  try {
+    if (!input_ended_) unrun_.add_rest(*source_, planner_, sequence_ + 1);
+  } catch (const InputError& error) {
+    say(error.what());
+  }
+  const std::string unrun = unrun_.text(source_->position(), shown_line_bytes_max);
+  if (output_closed_) {
+    say("standard output was closed" + (unrun.empty() ? " before all was printed" : "; " + unrun));
+  } else if (!unrun.empty()) {
+    say(unrun);
+  }
+}
+
+}  // namespace pinion::command

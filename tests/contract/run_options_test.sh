@@ -8,7 +8,7 @@
 
 printf 'a\tb\nc\td\te\n' > table
 printf '1\n2\n' > numbers
-printf 'x y\nz' > input
+printf 'x y\nz' > stdin
 run -k echo :::: numbers ::: p q
 is 'files and words combine' '1 p
 1 q
@@ -31,7 +31,7 @@ is 'a slow stream combines' '1 p
 1 q
 2 p
 2 q' "$(cat out)"
-printf 'a b\0c\nd\0' > input
+printf 'a b\0c\nd\0' > stdin
 alike 'items that end with NUL' -k -0 echo '"<{}>"'
 
 # ---- columns and groups --------------------------------------------------------------------------

@@ -67,7 +67,7 @@ wait_until() {
 }
 
 # alike NAME ARGUMENTS...: GNU parallel, given the same, prints the same and has the same exit
-# status. Standard input is the file `input`.
+# status. Standard input is the file `stdin`.
 alike() {
   name=$1
   shift
@@ -75,9 +75,9 @@ alike() {
     skip "$name" 'GNU parallel is not installed'
     return
   fi
-  timeout -k 5 60 "$pinion" run "$@" < input > out 2> err
+  timeout -k 5 60 "$pinion" run "$@" < stdin > out 2> err
   status=$?
-  timeout -k 5 60 "$rival" --will-cite "$@" < input > expected 2> expected.err
+  timeout -k 5 60 "$rival" --will-cite "$@" < stdin > expected 2> expected.err
   is "$name" "$? $(cat expected)" "$status $(cat out)"
 }
 rival=$(command -v parallel || true)
@@ -85,7 +85,7 @@ case $rival in
   ?*) "$rival" --version 2> /dev/null | grep -q '^GNU parallel' || rival= ;;
 esac
 unset PARALLEL PARALLEL_SEQ PARALLEL_JOBSLOT
-: > input
+: > stdin
 
 # Says how many checks there were, as the last thing.
 finish() {

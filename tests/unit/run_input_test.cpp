@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -318,6 +319,29 @@ TEST_CASE("options about the job's surroundings are understood") {
   CHECK(options.items_per_job == 3);
   CHECK(options.command == Words{"true", "--tag"});
   CHECK(run_options({"--tagstring", "a{}", "--tag", "true"}).tag == "a{}");
+}
+
+TEST_CASE("options about failures and time are understood") {
+  const RunOptions options =
+      run_options({"--retries", "3", "--timeout", "5m", "--delay", "0.5", "--halt", "-2",
+                   "--term-seq", "INT,100,KILL", "--lb", "true", "--halt"});
+  CHECK(options.tries == 3);
+  REQUIRE(options.time_limit.has_value());
+  CHECK(options.time_limit->fixed == std::chrono::minutes(5));
+  CHECK(options.delay == std::chrono::milliseconds(500));
+  REQUIRE(options.halt.has_value());
+  CHECK(options.halt->when == HaltOption::When::now);
+  CHECK(options.halt->why == HaltOption::Why::success);
+  CHECK(options.term_sequence.size() == 2);
+  CHECK(options.line_buffer);
+  CHECK(options.command == Words{"true", "--halt"});
+  CHECK(run_options({}).tries == 1);
+  CHECK(run_options({}).term_sequence.size() == 4);
+  CHECK_FALSE(run_options({"--halt", "never", "true"}).halt.has_value());
+  CHECK_THROWS_AS(run_options({"--retries", "x", "true"}), UsageError);
+  CHECK_THROWS_AS(run_options({"--delay", "x", "true"}), UsageError);
+  CHECK_THROWS_AS(run_options({"--timeout", "0", "true"}), UsageError);
+  CHECK_THROWS_AS(run_options({"--halt", "now", "true"}), UsageError);
 }
 
 TEST_CASE("every option is understood") {

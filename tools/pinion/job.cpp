@@ -2,6 +2,7 @@
 
 #include <pinion/io.hpp>
 #include <pinion/process.hpp>
+#include <pinion/sleep.hpp>
 #include <pinion/this_worker.hpp>
 
 #include <fcntl.h>
@@ -13,13 +14,16 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <system_error>
 
 #include "capture.hpp"
 #include "job_environment.hpp"
+#include "lost_job.hpp"
 #include "shortage.hpp"
 
 namespace pinion::command {
@@ -79,6 +83,7 @@ class JobProcess {
     return process_;
   }
   [[nodiscard]] int pidfd() const noexcept { return process_.pidfd(); }
+  [[nodiscard]] pid_t pid() const noexcept { return process_.pid(); }
 
  private:
   io::Process process_;
@@ -154,6 +159,25 @@ Task<void> hand_over(Capture& capture, SpillNote note, std::uint64_t& handed_ove
   handed_over = capture.file_bytes();
 }
 
+// Gives what was read to the command, and waits where that does not keep up.
+Task<void> forward(Capture& capture, SpillNote note) {
+  if (capture.text().empty()) co_return;
+  note.kind = SpillKind::text;
+  const std::string all = capture.take_text();
+  const int connection = spill_connection(surroundings.spill_address);
+  for (std::string_view rest = all; !rest.empty();) {
+    const std::string_view part = rest.substr(0, spill_text_bytes_max);
+    const int code = send_spill_text(connection, note, part);
+    if (code == 0) {
+      rest.remove_prefix(part.size());
+    } else if (code == EAGAIN) {
+      co_await io::poll(connection, POLLOUT);
+    } else {
+      throw std::system_error(code, std::generic_category(), "cannot hand its output over");
+    }
+  }
+}
+
 io::SpawnRequest request_for(const JobSpec& spec, const Capture& out, const Capture& err) {
   io::SpawnRequest request;
   request.argv = spec.argv;
@@ -201,18 +225,38 @@ int exit_value_of(int error_code) noexcept {
   return error_code == ENOENT || error_code == ENOTDIR ? 127 : 126;
 }
 
-Task<void> listen(Events& events, Capture& out, Capture& err) {
+// What was read goes to the command at once, or is kept.
+Task<void> pass_on(Capture& out, Capture& err, const JobSpec& spec) {
+  if (!surroundings.line_buffer) {
+    co_await bound_memory(out, err);
+    co_return;
+  }
+  co_await forward(out, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::out});
+  co_await forward(err, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::err});
+}
+
+Task<void> listen(Events& events, Capture& out, Capture& err, const JobSpec& spec) {
   for (bool ended = false; !ended;) {
     co_await io::poll(events.descriptor(), POLLIN);
     const unsigned ready = events.ready();
     ended = has(ready, Events::ended);
     if (has(ready, Events::out)) out.read();
     if (has(ready, Events::err)) err.read();
-    co_await bound_memory(out, err);
+    co_await pass_on(out, err, spec);
   }
   // What the pipes hold now was written before the end. Others that still have them open are not
   // waited for: a job that leaves a daemon behind has ended.
-  while (out.read() || err.read()) co_await bound_memory(out, err);
+  while (out.read() || err.read()) co_await pass_on(out, err, spec);
+}
+
+// A job that is ended before its time has ended with the last of its group. Until then its number
+// stays its own, since the first of them is not reaped.
+Task<void> outlast_group(pid_t group, Capture& out, Capture& err, const JobSpec& spec) {
+  using namespace std::chrono_literals;
+  while (group_is_alive(group)) {
+    co_await sleep_for(10ms);
+    while (out.read() || err.read()) co_await pass_on(out, err, spec);
+  }
 }
 
 void note_end(JobResult& result, const io::ProcessExit& exit) {
@@ -238,7 +282,10 @@ Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& 
   JobProcess process(co_await start(spec, out, err), spec.place);
   result.started = true;
   events.add(process.pidfd(), Events::ended);
-  co_await listen(events, out, err);
+  co_await listen(events, out, err, spec);
+  if (surroundings.board->is_condemned(spec.place)) {
+    co_await outlast_group(process.pid(), out, err, spec);
+  }
   result.run_time = seconds(CLOCK_MONOTONIC) - result.run_time;
   const io::ProcessExit exit = co_await io::wait_process(process.leave_board());
   note_end(result, exit);
@@ -271,8 +318,8 @@ Task<JobResult> run_job(JobSpec spec) {
   spec.slot = slot.number();
   Capture out, err;
   result.start_time = seconds(CLOCK_REALTIME);
-  surroundings.board->note_begin(spec.place, static_cast<std::int64_t>(result.start_time * 1e6));
   result.run_time = seconds(CLOCK_MONOTONIC);
+  surroundings.board->note_begin(spec.place, static_cast<std::int64_t>(result.run_time * 1e9));
   try {
     out.open_pipe();
     err.open_pipe();
@@ -283,8 +330,10 @@ Task<JobResult> run_job(JobSpec spec) {
   out.close_pipe();
   err.close_pipe();
   try {  // what it printed before an error is not lost with it
-    co_await hand_over(out, SpillNote{spec.sequence, Stream::out}, result.out_spilled);
-    co_await hand_over(err, SpillNote{spec.sequence, Stream::err}, result.err_spilled);
+    co_await hand_over(out, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::out},
+                       result.out_spilled);
+    co_await hand_over(err, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::err},
+                       result.err_spilled);
   } catch (const std::system_error& error) {
     note_error(result, error);
   }

@@ -44,6 +44,7 @@ struct JobSurroundings {
   JobBoard* board = nullptr;
   SpillAddress spill_address{};  ///< the place for large outputs
   unsigned jobs_each = 1;        ///< how many jobs a worker runs at once
+  bool line_buffer = false;      ///< outputs go to the command as they come
 };
 
 /// Tells the workers, which are forked later and must not outlive the board. Called by: the

@@ -60,6 +60,16 @@ unsigned parse_workers(const std::string& text) {
   throw UsageError(fmt::format("-j wants a number from 1 to {}, not '{}'", jobs_max, text));
 }
 
+std::uint64_t parse_tries(const std::string& text) {
+  if (const std::optional<std::uint64_t> tries = parse_number(text)) return *tries;
+  throw UsageError(fmt::format("--retries wants a number of tries, 0 for any, not '{}'", text));
+}
+
+std::chrono::nanoseconds parse_delay(const std::string& text) {
+  if (const auto delay = parse_duration(text)) return *delay;
+  throw UsageError(fmt::format("--delay wants a time as in 0.5, 10 or 1.5m, not '{}'", text));
+}
+
 std::uint64_t parse_items(const std::string& text) {
   if (const std::optional<std::uint64_t> items = parse_number(text)) return *items;
   throw UsageError(fmt::format("-n wants a number of arguments, not '{}'", text));
@@ -117,6 +127,13 @@ std::vector<std::string> words_after_options(const CLI::App& app) {
     throw UsageError(fmt::format("there is no option {}", words.front()));
   }
   return words;
+}
+
+// An option whose text `read` understands.
+template <class T, class Read>
+void add_parsed(CLI::App& app, const char* names, T& to, Read read) {
+  app.add_option_function<std::string>(names,
+                                       [&to, read](const std::string& text) { to = read(text); });
 }
 
 // An option that may come more than once, with one value each time.
@@ -177,13 +194,15 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   RunOptions& options = parsed.options;
   bool null_delimited = false, tag = false;
   CLI::App app("", "pinion run");
-  app.add_option_function<std::string>("-j,--jobs,-P,--max-procs", [&](const std::string& text) {
-    options.jobs = parse_jobs(text);
-  });
-  app.add_option_function<std::string>(
-      "--places", [&](const std::string& text) { options.placement = parse_placement(text); });
-  app.add_option_function<std::string>(
-      "-n,--max-args", [&](const std::string& text) { options.items_per_job = parse_items(text); });
+  add_parsed(app, "-j,--jobs,-P,--max-procs", options.jobs, parse_jobs);
+  add_parsed(app, "--places", options.placement, parse_placement);
+  add_parsed(app, "-n,--max-args", options.items_per_job, parse_items);
+  add_parsed(app, "--retries", options.tries, parse_tries);
+  add_parsed(app, "--timeout", options.time_limit, parse_time_limit);
+  add_parsed(app, "--delay", options.delay, parse_delay);
+  add_parsed(app, "--halt,--halt-on-error", options.halt, parse_halt);
+  add_parsed(app, "--term-seq,--termseq", options.term_sequence, parse_term_sequence);
+  app.add_flag("--line-buffer,--linebuffer,--lb", options.line_buffer);
   std::vector<std::string> files, names;
   one_each(app.add_option("-a,--arg-file", files));
   one_each(app.add_option("--env", names));

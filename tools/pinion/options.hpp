@@ -3,10 +3,15 @@
 
 #include <pinion/placement.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "halt_rule.hpp"
+#include "term_sequence.hpp"
+#include "time_limit.hpp"
 
 namespace pinion::command {
 
@@ -34,6 +39,12 @@ struct RunOptions {
   bool summary = false;
   bool quote = false;
   bool dry_run = false;
+  bool line_buffer = false;
+  std::uint64_t tries = 1;           ///< of a job that fails; 0: without end
+  std::chrono::nanoseconds delay{};  ///< between the starts of two jobs
+  std::optional<TimeLimitOption> time_limit{};
+  std::optional<HaltOption> halt{};
+  TermSequence term_sequence = parse_term_sequence(default_term_sequence);
   char delimiter = '\n';
   Placement placement{};
   std::optional<std::string> job_log{};

@@ -80,7 +80,9 @@ Division divide(const RunOptions& options) {
   division.jobs = options.jobs.resolve(places);
   division.workers = std::min(division.jobs, places);
   division.jobs_each = (division.jobs + division.workers - 1) / division.workers;
-  division.ahead = jobs_ahead(division, JobPlanner(options).uses_slot());
+  const bool exact =
+      JobPlanner(options).uses_slot() || options.halt.has_value() || options.delay.count() > 0;
+  division.ahead = jobs_ahead(division, exact);
   return division;
 }
 

@@ -19,8 +19,10 @@ namespace {
 
 PoolOptions pool_options(const RunOptions& options, const Division& division, JobBoard& board,
                          const SpillReceiver& spills) {
-  prepare_jobs(
-      {.board = &board, .spill_address = spills.address(), .jobs_each = division.jobs_each});
+  prepare_jobs({.board = &board,
+                .spill_address = spills.address(),
+                .jobs_each = division.jobs_each,
+                .line_buffer = options.line_buffer});
   PoolOptions result;
   result.processes = division.workers;
   result.child_concurrency = division.jobs_each;
@@ -46,6 +48,10 @@ Runner::Runner(const RunOptions& options, const Division& division,
       completions_(wakeup_),
       interrupts_(board_, wakeup_),
       pool_(pool_options(options, division, board_, spills_)),
+      terminator_(board_, options.term_sequence),
+      tries_(options.tries),
+      delay_(options.delay),
+      line_buffer_(options.line_buffer),
       jobs_(division.jobs),
       ahead_(division.ahead),
       may_move_(division.workers > 1),
@@ -58,8 +64,12 @@ Runner::Runner(const RunOptions& options, const Division& division,
                        [pid](const WorkerInfo& worker) { return worker.pid == pid; });
   });
   if (names_exported_function(options.environment)) finder_.always_use(shell_of_functions());
+  spills_.on_text(
+      [this](const SpillNote& note, std::string_view text) { receive_text(note, text); });
+  if (options.time_limit) time_limit_.emplace(*options.time_limit);
+  if (options.halt) halt_.emplace(*options.halt);
   interrupts_.handle();
-  if (bar_.is_shown()) total_ = source_->total();
+  if (bar_.is_shown() || halt_) total_ = source_->total();
   if (options.summary) summary_.emplace();
 }
 
@@ -69,10 +79,12 @@ Runner::~Runner() {
 
 int Runner::run() {
   while (true) {
+    next_look_ = Clock::time_point::max();
     heed_interrupts();
     resume_held_jobs();
     submit_jobs();
     move_stuck_jobs();
+    enforce_time_limit();
     if (free_places_.size() == running_.size() && (input_ended_ || stopped_)) break;
     draw_bar();
     wait();
@@ -99,7 +111,13 @@ bool Runner::may_submit() const {
 void Runner::submit_jobs() {
   input_pending_ = false;
   try {
-    while (may_submit() && submit_next()) {
+    while (may_submit()) {
+      if (delay_.count() > 0 && Clock::now() < next_start_) {
+        look_at(next_start_);
+        break;
+      }
+      if (!submit_next()) break;
+      if (delay_.count() > 0) next_start_ = Clock::now() + delay_;
     }
   } catch (const InputError& error) {
     input_ended_ = true;
@@ -126,7 +144,7 @@ bool Runner::submit_next() {
   return true;
 }
 
-void Runner::submit(PlannedJob&& job, unsigned moves) {
+void Runner::submit(PlannedJob&& job, std::uint64_t attempt, unsigned moves) {
   if (!job.directory.empty() && job.directory != made_directory_) {
     std::error_code error;
     std::filesystem::create_directories(job.directory, error);
@@ -141,6 +159,7 @@ void Runner::submit(PlannedJob&& job, unsigned moves) {
   free_places_.pop();
   Running& running = running_[place];
   running.job = std::move(job);
+  running.attempt = attempt;
   running.moves = moves;
   hand_to_pool(place);
 }
@@ -177,7 +196,6 @@ void Runner::hand_to_pool(std::uint32_t place) {
 
 // A job that was submitted ahead may wait behind a long one while another worker has nothing to do.
 void Runner::move_stuck_jobs() {
-  look_again_ = std::chrono::milliseconds(-1);
   if (ahead_ == 0 || !may_move_ || stopped_) return;
   const unsigned running = begun();
   unsigned may_begin = jobs_ - std::min(running, jobs_);
@@ -188,12 +206,12 @@ void Runner::move_stuck_jobs() {
     if (!job.result || job.moved || board_.is_claimed(place)) continue;
     const auto limit = wait_max(job.moves);
     if (now - job.submitted < limit) {
-      look_again_ = look_again_.count() < 0 ? limit : std::min(look_again_, limit);
+      look_at(now + limit);
     } else if (!free_places_.empty() && board_.take_back(place)) {
       job.moved = true;
       --submitted_;
       --may_begin;
-      submit(std::move(job.job), job.moves + 1);
+      submit(std::move(job.job), job.attempt, job.moves + 1);
     }
   }
 }
@@ -206,16 +224,44 @@ unsigned Runner::begun() const {
   return count;
 }
 
+void Runner::enforce_time_limit() {
+  terminator_.signal_due();
+  const auto limit = time_limit_ ? time_limit_->now() : std::nullopt;
+  if (limit) {
+    const Clock::time_point now = Clock::now();
+    for (std::uint32_t place = 0; place < running_.size(); ++place) {
+      Running& job = running_[place];
+      if (!job.result || job.moved || job.ended != Ended::by_itself) continue;
+      // One that has not begun may do so at any time, and nobody tells.
+      const std::chrono::nanoseconds begun(board_.begun(place));
+      const Clock::time_point due = (begun.count() != 0 ? Clock::time_point(begun) : now) + *limit;
+      if (due > now) {
+        look_at(due);
+      } else {
+        job.ended = Ended::by_timeout;
+        terminator_.begin(place);
+      }
+    }
+  }
+  look_at(terminator_.next());
+}
+
 void Runner::wait() {
-  pollfd watched[2] = {{wakeup_.descriptor(), POLLIN, 0}, {source_->descriptor(), POLLIN, 0}};
-  const nfds_t count = input_pending_ && may_submit() ? 2 : 1;
-  const bool ticking = bar_.is_shown() || interrupts_heeded_ >= 2;
-  int limit_ms = ticking ? 200 : -1;
-  if (look_again_.count() >= 0) limit_ms = static_cast<int>(look_again_.count());
-  if (::poll(watched, count, limit_ms) < 0 && errno != EINTR) {
+  watched_.clear();
+  watched_.push_back({wakeup_.descriptor(), POLLIN, 0});
+  if (input_pending_ && may_submit()) watched_.push_back({source_->descriptor(), POLLIN, 0});
+  if (line_buffer_) spills_.watch(watched_);
+  using std::chrono::milliseconds;
+  if (bar_.is_shown() || interrupts_heeded_ >= 2) look_at(Clock::now() + milliseconds(200));
+  int limit_ms = -1;
+  if (next_look_ != Clock::time_point::max()) {
+    const auto left = std::chrono::ceil<milliseconds>(next_look_ - Clock::now());
+    limit_ms = static_cast<int>(std::clamp(left, milliseconds(0), milliseconds(3'600'000)).count());
+  }
+  if (::poll(watched_.data(), watched_.size(), limit_ms) < 0 && errno != EINTR) {
     throw std::system_error(errno, std::generic_category(), "waiting for jobs");
   }
-  if (watched[0].revents != 0) wakeup_.clear();
+  if (watched_.front().revents != 0) wakeup_.clear();
 }
 
 }  // namespace pinion::command

@@ -3,6 +3,8 @@
 
 #include <pinion/pool.hpp>
 
+#include <poll.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -12,12 +14,14 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "division.hpp"
 #include "errors.hpp"
 #include "executable_finder.hpp"
 #include "guardian.hpp"
+#include "halt_rule.hpp"
 #include "input_source.hpp"
 #include "interrupts.hpp"
 #include "job.hpp"
@@ -29,6 +33,8 @@
 #include "progress_bar.hpp"
 #include "spill.hpp"
 #include "summary.hpp"
+#include "terminator.hpp"
+#include "time_limit.hpp"
 #include "unrun_jobs.hpp"
 #include "wakeup.hpp"
 
@@ -52,10 +58,13 @@ class Runner {
   [[nodiscard]] bool output_was_closed() const noexcept { return output_closed_ && !failed_run_; }
 
  private:
+  enum class Ended { by_itself, by_timeout, by_halt };
   struct Running {
     PlannedJob job{};
     std::optional<AsyncResult<JobResult>> result{};  // empty: held back
     std::chrono::steady_clock::time_point submitted{};
+    std::uint64_t attempt = 1;
+    Ended ended = Ended::by_itself;
     unsigned moves = 0;                          // how often it was taken back before
     bool moved = false;                          // taken back and submitted anew, for another place
     std::optional<std::uint64_t> alone_since{};  // `done_`, where no other job was submitted then
@@ -64,13 +73,22 @@ class Runner {
 
   void submit_jobs();
   bool submit_next();
-  void submit(PlannedJob&& job, unsigned moves = 0);
+  void submit(PlannedJob&& job, std::uint64_t attempt = 1, unsigned moves = 0);
   [[nodiscard]] JobSpec spec_for(const PlannedJob& job, std::uint32_t place);
   void hand_to_pool(std::uint32_t place);
   [[nodiscard]] bool may_submit() const;
   /// How many jobs have begun and not been collected.
   [[nodiscard]] unsigned begun() const;
   void move_stuck_jobs();
+  void enforce_time_limit();
+  // The main loop shall not sleep beyond that.
+  void look_at(Clock::time_point time) { next_look_ = std::min(next_look_, time); }
+  void receive_text(const SpillNote& note, std::string_view text);
+  void note_end(const Running& job, std::uint32_t place, JobResult& result);
+  [[nodiscard]] bool must_try_again(const Running& job, const JobResult& result) const;
+  void try_again(Running&& job, std::uint32_t place, JobResult& result);
+  void heed_halt_rule(const PlannedJob& job, int status);
+  [[nodiscard]] Tally tally() const;
   [[nodiscard]] bool must_hold_back(const Running& job, JobResult& result) const;
   void resume_held_jobs();
   void note_unrun(PlannedJob&& job);
@@ -104,6 +122,7 @@ class Runner {
   [[nodiscard]] int exit_status() const {
     constexpr std::uint64_t counted_max = 101;  // "more than 100"
     if (failed_run_ || output_closed_) return 255;
+    if (halt_) return halt_->exit_status(tally());
     return static_cast<int>(std::min(failed_, counted_max));
   }
 
@@ -124,6 +143,13 @@ class Runner {
   Completions completions_;
   Interrupts interrupts_;
   Pool pool_;
+
+  Terminator terminator_;
+  std::optional<TimeLimit> time_limit_;
+  std::optional<HaltRule> halt_;
+  std::uint64_t tries_;  // of a job that fails; 0: without end
+  std::chrono::nanoseconds delay_;
+  bool line_buffer_;
 
   // Jobs that are submitted beyond those that run at once, so that a worker goes on with the next
   // one without waiting for this thread.
@@ -149,8 +175,9 @@ class Runner {
   bool stopped_ = false;     // no further job is started
   bool failed_run_ = false;  // the exit status is 255
   bool output_closed_ = false;
-  // Until a job that waits in a worker is looked at again; negative: not at all.
-  std::chrono::milliseconds look_again_{-1};
+  Clock::time_point next_look_ = Clock::time_point::max();
+  Clock::time_point next_start_{};  // of a job, with a delay
+  std::vector<pollfd> watched_;     // scratch of `wait`
   int interrupts_heeded_ = 0;
   Clock::time_point killed_at_{};
 };

@@ -17,6 +17,10 @@ namespace pinion::command {
 
 void Runner::collect() {
   completions_.take(finished_);
+  if (line_buffer_) {
+    spills_.receive_all();  // what a job has printed was sent before its result
+    if (finished_.empty()) guard_writes([this] { output_.flush(); });
+  }
   if (finished_.empty()) return;
   bar_.clear();
   for (const std::uint32_t place : finished_) finish_job(place);
@@ -49,13 +53,58 @@ void Runner::finish_job(std::uint32_t place) {
     running_[place] = std::move(job);  // it keeps its place, whose number may be in its line
     return;
   }
-  free_places_.push(place);
-  if (result.withdrawn) {
-    note_unrun(std::move(job.job));
-  } else {
-    may_resume_ += 2;  // more than one, so that a shortage that has passed is soon forgotten
-    record(job.job, std::move(result));
+  note_end(job, place, result);
+  if (must_try_again(job, result)) {
+    try_again(std::move(job), place, result);
+    return;
   }
+  free_places_.push(place);
+  const bool failed = result.exit_value != 0 || result.signal != 0;
+  if (result.withdrawn || (job.ended == Ended::by_halt && failed)) {
+    (void)output_of(job.job, result);  // whose files are not needed
+    note_unrun(std::move(job.job));
+    return;
+  }
+  may_resume_ += 2;  // more than one, so that a shortage that has passed is soon forgotten
+  if (time_limit_ && !failed) time_limit_->add(result.run_time);
+  const int status = result.exit_value != 0 ? result.exit_value
+                     : result.signal != 0   ? 128 + result.signal
+                                            : 0;
+  record(job.job, std::move(result));
+  heed_halt_rule(job.job, status);
+}
+
+void Runner::note_end(const Running& job, std::uint32_t place, JobResult& result) {
+  const int signal = terminator_.end(place);
+  if (job.ended != Ended::by_timeout || signal == 0) return;
+  // As GNU parallel has it in its log.
+  result.exit_value = -1;
+  if (result.signal == 0) result.signal = signal;
+  const std::string limit = fmt::format("{:.3g} s", result.run_time);
+  result.error = "was ended after " + limit + ", its time limit";
+}
+
+bool Runner::must_try_again(const Running& job, const JobResult& result) const {
+  const bool failed = result.exit_value != 0 || result.signal != 0;
+  return failed && !result.withdrawn && !stopped_ && (tries_ == 0 || job.attempt < tries_);
+}
+
+// It keeps its place, whose number may be in its line.
+void Runner::try_again(Running&& job, std::uint32_t place, JobResult& result) {
+  (void)output_of(job.job, result);  // GNU parallel shows that of the last attempt only
+  ++job.attempt;
+  job.ended = Ended::by_itself;
+  job.result.reset();
+  running_[place] = std::move(job);
+  hand_to_pool(place);
+}
+
+void Runner::receive_text(const SpillNote& note, std::string_view text) {
+  if (note.place >= running_.size()) return;
+  const PlannedJob& job = running_[note.place].job;
+  if (job.sequence != note.sequence) return;
+  bar_.clear();
+  guard_writes([&] { output_.add_part(job.sequence, job.tag, note.stream, text); });
 }
 
 // A job fails for want of files, processes or memory only where no other had any of them.
@@ -102,8 +151,10 @@ JobResult Runner::result_of(Running& job, std::uint32_t place) {
     result.error = error.what();
   }
   if (board_.begun(place) != 0) {
-    result.start_time = static_cast<double>(board_.begun(place)) * 1e-6;
-    result.run_time = std::max(seconds_since_1970() - result.start_time, 0.0);
+    const Clock::duration lasted =
+        Clock::now().time_since_epoch() - std::chrono::nanoseconds(board_.begun(place));
+    result.run_time = std::max(std::chrono::duration<double>(lasted).count(), 0.0);
+    result.start_time = seconds_since_1970() - result.run_time;
   }
   return result;
 }

@@ -38,6 +38,33 @@ void Runner::heed_interrupts() {
   }
 }
 
+Tally Runner::tally() const {
+  Tally tally{.done = done_, .failed = failed_, .total = total_};
+  if (!tally.total && input_ended_) tally.total = sequence_;
+  return tally;
+}
+
+void Runner::heed_halt_rule(const PlannedJob& job, int status) {
+  if (!halt_ || !halt_->is_met(tally(), status) || stopped_) return;
+  stop_starting();
+  std::string sentence =
+      fmt::format("--halt: job {} ({}) has {}", job.sequence,
+                  printable(job.line, shown_line_bytes_max), status == 0 ? "succeeded" : "failed");
+  const unsigned left = begun();
+  if (left > 0) {
+    sentence += fmt::format("; {} running job{} {}", left, left == 1 ? "" : "s",
+                            halt_->kills() ? "will be ended" : "will finish");
+  }
+  say(sentence);
+  if (!halt_->kills()) return;
+  for (std::uint32_t place = 0; place < running_.size(); ++place) {
+    Running& running = running_[place];
+    if (!running.result || running.moved || !board_.is_claimed(place)) continue;
+    running.ended = Ended::by_halt;
+    terminator_.begin(place);
+  }
+}
+
 void Runner::stop_starting() {
   stopped_ = true;
   if (board_.stop() == JobBoard::Stop::no) board_.request(JobBoard::Stop::finish);

@@ -344,6 +344,19 @@ TEST_CASE("options about failures and time are understood") {
   CHECK_THROWS_AS(run_options({"--halt", "now", "true"}), UsageError);
 }
 
+TEST_CASE("a run is resumed from a log that is a file") {
+  const auto mode = [](const char* option) {
+    return run_options({option, "--joblog", "log", "true"}).resume;
+  };
+  CHECK(mode("--resume") == ResumeMode::unfinished);
+  CHECK(mode("--resume-failed") == ResumeMode::failed);
+  CHECK(mode("--retry-failed") == ResumeMode::only_failed);
+  CHECK(mode("-k") == ResumeMode::none);
+  CHECK_THROWS_AS(run_options({"--resume", "true"}), UsageError);
+  CHECK_THROWS_AS(run_options({"--resume", "--joblog", "-", "true"}), UsageError);
+  CHECK(run_options({"--results", "dir", "true"}).results == "dir");
+}
+
 TEST_CASE("every option is understood") {
   const RunOptions options = run_options({"--jobs", "65536", "--joblog", "log", "--bar", "--places",
                                           "0-1", "-a", "file", "-0", "true"});

@@ -5,23 +5,23 @@ namespace pinion::command {
 const char* const run_help =
     R"(Usage: pinion run [options] command {} ::: arguments...    (or :::: files...)
        pinion run [options] command {} < lines    or    < command-lines
-
   -j N, N%, +N, -N   jobs at once; default: one for each usable core
   -k, --lb           print outputs in the order of the input; lines as they come
   -a F  -0  -C RE    lines of file F; end with NUL; are cut into columns {1} {2}
   -n N  -q           N arguments for each job; quote the command
   --tag, --tagstring S   begin each line of output with the arguments; with S
-  --wd D  --env V    run the jobs in folder D; with the exported function V
+  --wd D  --env V    run in folder D; with the exported bash function V
   --retries N  --timeout T, P%   tries of a job that fails; how long it may take
   --halt now,fail=1  when to give up: now or soon; fail, success, done; N or N%
   --term-seq S  --delay T   how jobs are ended; time between two starts
-  --joblog F         write a log of the jobs to F, in GNU parallel's format
+  --joblog F  --resume, --resume-failed, --retry-failed   write a log, in GNU
+                     parallel's format; go on from it: see the manual page
+  --results D        write outputs into folder D, or files as in D/{1}_{#}
   --dry-run, --bar, --summary   print the commands only; progress; at the end
   --places P         bind to: cores, sockets, 0-7,16, {0:4}:8:4 ...; none
 
   {} {.} {/} {//} {/.}  argument; less its extension; its name, folder, stem
   {#} {%} {1} {2.}      job number; slot; those of the first, the second :::
-
   pinion run -j4 gzip -k {} ::: *.log
   find . -name '*.wav' | pinion run flac -s {} -o {.}.flac
   pinion run --joblog done.log --places cores < commands.sh

@@ -202,7 +202,7 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
   try {
     io::SpawnRequest request = request_for(spec, out, err);
     // Nobody else runs between this and the start.
-    set_job_variables(spec.sequence, spec.slot);
+    set_job_variables(spec.number, spec.slot);
     io::Process process = co_await io::spawn_process(std::move(request));
     co_return process;
   } catch (const std::system_error& error) {
@@ -214,7 +214,7 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
   if (is_text) spec.argv = by_shell(spec.argv);
   spec.program.clear();
   io::SpawnRequest request = request_for(spec, out, err);
-  set_job_variables(spec.sequence, spec.slot);
+  set_job_variables(spec.number, spec.slot);
   io::Process process = co_await io::spawn_process(std::move(request));
   co_return process;
 }

@@ -15,6 +15,7 @@ namespace pinion::command {
 /// What a worker needs to know of a job.
 struct JobSpec {
   std::uint64_t sequence = 0;
+  std::uint64_t number = 0;         ///< what it is told to be
   std::uint32_t place = 0;          ///< on the board
   std::vector<std::string> argv{};  ///< program and arguments
   std::string program{};            ///< its file, where that is known

@@ -210,6 +210,11 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   app.add_option("-C,--colsep", options.column_separator);
   app.add_option("--tagstring", options.tag);
   app.add_option("--wd,--workdir", options.working_directory);
+  app.add_option("--results,--res", options.results);
+  bool resume = false, resume_failed = false, retry_failed = false;
+  app.add_flag("--resume", resume);
+  app.add_flag("--resume-failed", resume_failed);
+  app.add_flag("--retry-failed", retry_failed);
   app.add_flag("-k,--keep-order", options.keep_order);
   app.add_flag("-0,--null", null_delimited);
   app.add_flag("-q,--quote", options.quote);
@@ -228,6 +233,12 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   options.environment = split_at_commas(names);
   for (std::string& file : files) options.sources.push_back({.is_file = true, .file = file});
   split_sources(words_after_options(app), options);
+  if (resume) options.resume = ResumeMode::unfinished;
+  if (resume_failed) options.resume = ResumeMode::failed;
+  if (retry_failed) options.resume = ResumeMode::only_failed;
+  if (options.resume != ResumeMode::none && options.job_log.value_or("-") == "-") {
+    throw UsageError("a run is resumed from its job log: --joblog with its file is needed");
+  }
   return parsed;
 }
 

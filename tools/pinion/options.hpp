@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "halt_rule.hpp"
+#include "job_history.hpp"
 #include "term_sequence.hpp"
 #include "time_limit.hpp"
 
@@ -48,6 +49,8 @@ struct RunOptions {
   char delimiter = '\n';
   Placement placement{};
   std::optional<std::string> job_log{};
+  ResumeMode resume = ResumeMode::none;
+  std::optional<std::string> results{};           ///< a folder, or a text with replacement strings
   std::optional<std::string> column_separator{};  ///< a Perl regular expression
   std::optional<std::uint64_t> items_per_job{};
   std::optional<std::string> tag{};                ///< a text with replacement strings

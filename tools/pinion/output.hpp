@@ -45,6 +45,10 @@ class Output {
   /// Prints what was gathered to save system calls. Throws WriteError.
   void flush();
 
+  /// The first job that was not printed yet, where they are in the order of the input.
+  [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
+  /// Whether a write has failed: what was added since, or shortly before, is lost.
+  [[nodiscard]] bool has_failed() const noexcept { return discarding_; }
   /// What is held because a job before it has not ended.
   [[nodiscard]] std::size_t held_jobs() const noexcept { return held_.size(); }
   [[nodiscard]] std::size_t held_bytes() const noexcept { return held_bytes_; }

@@ -18,6 +18,7 @@
 #include "composed_source.hpp"
 #include "errors.hpp"
 #include "input_source.hpp"
+#include "job_history.hpp"
 #include "job_log.hpp"
 #include "job_planner.hpp"
 #include "options.hpp"
@@ -92,7 +93,8 @@ struct Outcome {
 };
 
 // Prints what would be run.
-Outcome dry_run(const RunOptions& options, const Division& division, InputSource& source) {
+Outcome dry_run(const RunOptions& options, const Division& division, InputSource& source,
+                std::optional<JobHistory> history) {
   const JobPlanner planner(options);
   Output output(Output::Order::completion);
   std::vector<std::string> arguments;
@@ -108,23 +110,33 @@ Outcome dry_run(const RunOptions& options, const Division& division, InputSource
     }
     const auto slot = static_cast<unsigned>(sequence % division.jobs) + 1;
     ++sequence;
-    PlannedJob job = planner.plan({.arguments = arguments, .sequence = sequence, .slot = slot});
+    PlannedJob job =
+        planner.plan({.arguments = arguments, .sequence = sequence, .slot = slot}, source.logged());
     JobOutput line{.tag = std::move(job.tag)};
-    line.out.text = std::move(job.line) + '\n';
+    if (!history || !history->has_done(job.name)) line.out.text = std::move(job.line) + '\n';
     output.add(sequence, std::move(line));
   }
   output.flush();
   return {.status = 0};
 }
 
-Outcome run(const RunOptions& options) {
+Outcome run(RunOptions options) {
   // Whatever can be refused is refused before the first job, and before there is a pool.
-  std::unique_ptr<InputSource> source = open_source(options);
+  std::optional<JobHistory> history;
+  if (options.resume != ResumeMode::none) history.emplace(*options.job_log, options.resume);
+  std::unique_ptr<InputSource> source;
+  if (options.resume == ResumeMode::only_failed) {
+    source = std::make_unique<FailedJobs>(history->take_failed());
+    options.command.clear();  // the log has the whole lines
+    options.quote = false;
+  } else {
+    source = open_source(options);
+  }
   const Division division = divide(options);
-  if (options.dry_run) return dry_run(options, division, *source);
+  if (options.dry_run) return dry_run(options, division, *source, std::move(history));
   std::optional<JobLog> log;
-  if (options.job_log) log.emplace(*options.job_log);
-  Runner runner(options, division, std::move(source), std::move(log));
+  if (options.job_log) log.emplace(*options.job_log, history ? history->whole_bytes() : 0);
+  Runner runner(options, division, std::move(source), std::move(log), std::move(history));
   const int status = runner.run();
   return {status, runner.output_was_closed()};
 }

@@ -36,11 +36,13 @@ PoolOptions pool_options(const RunOptions& options, const Division& division, Jo
 }  // namespace
 
 Runner::Runner(const RunOptions& options, const Division& division,
-               std::unique_ptr<InputSource> source, std::optional<JobLog> log)
+               std::unique_ptr<InputSource> source, std::optional<JobLog> log,
+               std::optional<JobHistory> history)
     : planner_(options),
       finder_(own_search_path()),
       source_(std::move(source)),
       log_(std::move(log)),
+      history_(std::move(history)),
       output_(options.keep_order ? Output::Order::input : Output::Order::completion),
       bar_(options.bar),
       board_(division.jobs + 2 * std::size_t{division.ahead}),
@@ -52,6 +54,7 @@ Runner::Runner(const RunOptions& options, const Division& division,
       tries_(options.tries),
       delay_(options.delay),
       line_buffer_(options.line_buffer),
+      keep_order_(options.keep_order),
       jobs_(division.jobs),
       ahead_(division.ahead),
       may_move_(division.workers > 1),
@@ -133,7 +136,13 @@ bool Runner::submit_next() {
   if (next != InputSource::Next::item) return false;
   ++sequence_;
   PlannedJob job = planner_.plan(
-      {.arguments = arguments_, .sequence = sequence_, .slot = free_places_.top() + 1});
+      {.arguments = arguments_, .sequence = sequence_, .slot = free_places_.top() + 1},
+      source_->logged());
+  if (history_ && history_->has_done(job.name)) {
+    ++skipped_;
+    guard_writes([&] { output_.add(sequence_, {}); });
+    return true;
+  }
   if (job.line.find('\0') == std::string::npos) {
     submit(std::move(job));
     return true;
@@ -166,6 +175,7 @@ void Runner::submit(PlannedJob&& job, std::uint64_t attempt, unsigned moves) {
 
 JobSpec Runner::spec_for(const PlannedJob& job, std::uint32_t place) {
   JobSpec spec{.sequence = job.sequence,
+               .number = job.logged_as,
                .place = place,
                .argv = finder_.arguments_for(job.line, !job.directory.empty()),
                .directory = job.directory};
@@ -177,6 +187,12 @@ JobSpec Runner::spec_for(const PlannedJob& job, std::uint32_t place) {
 void Runner::hand_to_pool(std::uint32_t place) {
   Running& job = running_[place];
   JobSpec spec = spec_for(job.job, place);
+  if (line_buffer_ && planner_.has_results()) {
+    guard_writes([&] {
+      add_result(job.job.results.out, "", true);
+      add_result(job.job.results.err, "", true);
+    });
+  }
   job.submitted = Clock::now();
   job.alone_since.reset();
   if (submitted_ == 0) job.alone_since = done_;

@@ -26,6 +26,7 @@
 #include "interrupts.hpp"
 #include "job.hpp"
 #include "job_board.hpp"
+#include "job_history.hpp"
 #include "job_log.hpp"
 #include "job_planner.hpp"
 #include "options.hpp"
@@ -46,7 +47,7 @@ class Runner {
  public:
   /// Makes the pool. Throws what `Pool` throws.
   Runner(const RunOptions& options, const Division& division, std::unique_ptr<InputSource> source,
-         std::optional<JobLog> log);
+         std::optional<JobLog> log, std::optional<JobHistory> history);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   /// Kills what still runs, which is nothing unless `run` has thrown.
@@ -98,6 +99,8 @@ class Runner {
   void finish_job(std::uint32_t place);
   [[nodiscard]] JobResult result_of(Running& job, std::uint32_t place);
   void record(const PlannedJob& job, JobResult&& result);
+  void log(const PlannedJob& job, const JobResult& result, std::uint64_t received);
+  void write_results(const PlannedJob& job, JobOutput& output);
   void record_failure(const PlannedJob& job, std::string&& sentence);
   [[nodiscard]] JobOutput output_of(const PlannedJob& job, JobResult& result);
 
@@ -116,7 +119,7 @@ class Runner {
   }
   void heed_write_error(const WriteError& error);
   void draw_bar(bool now = false) {
-    bar_.draw({.done = done_, .failed = failed_, .total = total_}, now);
+    bar_.draw({.done = done_ + skipped_, .failed = failed_, .total = total_}, now);
   }
   void report_unrun();
   [[nodiscard]] int exit_status() const {
@@ -131,6 +134,8 @@ class Runner {
   ExecutableFinder finder_;
   std::unique_ptr<InputSource> source_;
   std::optional<JobLog> log_;
+  std::map<std::uint64_t, std::string> held_lines_;  // of the log, until the output is printed
+  std::optional<JobHistory> history_;
   Output output_;
   ProgressBar bar_;
   std::optional<Summary> summary_;
@@ -150,6 +155,7 @@ class Runner {
   std::uint64_t tries_;  // of a job that fails; 0: without end
   std::chrono::nanoseconds delay_;
   bool line_buffer_;
+  bool keep_order_;
 
   // Jobs that are submitted beyond those that run at once, so that a worker goes on with the next
   // one without waiting for this thread.
@@ -163,6 +169,7 @@ class Runner {
   std::vector<std::uint32_t> finished_;  // scratch of `collect`
   std::vector<std::string> arguments_;   // scratch of `submit_next`
   std::uint64_t sequence_ = 0;           // of the job read last
+  std::uint64_t skipped_ = 0;            // done by an earlier run
   std::uint64_t done_ = 0;
   std::uint64_t failed_ = 0;
   // Jobs that could not be started for want of files, processes or memory, with their places by

@@ -27,15 +27,24 @@ void Runner::collect() {
   flush();
 }
 
+// A job is in the log only when its output is out of the house: otherwise a run that is killed and
+// resumed would lose it.
 void Runner::flush() {
   guard_writes([this] { output_.flush(); });
-  if (log_) {
-    try {
-      log_->flush();
-    } catch (const WriteError& error) {
-      log_.reset();
-      fail_run(error.what());
-    }
+  if (!log_) return;
+  if (output_.has_failed()) {
+    log_->drop();
+    return;
+  }
+  while (!held_lines_.empty() && held_lines_.begin()->first < output_.next()) {
+    log_->add(held_lines_.begin()->second);
+    held_lines_.erase(held_lines_.begin());
+  }
+  try {
+    log_->flush();
+  } catch (const WriteError& error) {
+    log_.reset();
+    fail_run(error.what());
   }
 }
 
@@ -104,7 +113,13 @@ void Runner::receive_text(const SpillNote& note, std::string_view text) {
   const PlannedJob& job = running_[note.place].job;
   if (job.sequence != note.sequence) return;
   bar_.clear();
-  guard_writes([&] { output_.add_part(job.sequence, job.tag, note.stream, text); });
+  guard_writes([&] {
+    if (planner_.has_results()) {
+      add_result(note.stream == Stream::out ? job.results.out : job.results.err, text);
+      return;
+    }
+    output_.add_part(job.sequence, job.tag, note.stream, text);
+  });
 }
 
 // A job fails for want of files, processes or memory only where no other had any of them.
@@ -173,16 +188,42 @@ void Runner::record(const PlannedJob& job, JobResult&& result) {
   const bool failed = result.exit_value != 0 || result.signal != 0;
   if (failed) ++failed_;
   if (summary_) summary_->add(result.started, failed, result.worker);
-  if (log_) {
-    log_->add({.sequence = job.sequence,
-               .start_time = result.start_time > 0 ? result.start_time : seconds_since_1970(),
-               .run_time = result.run_time,
-               .received = received,
-               .exit_value = result.exit_value,
-               .signal = result.signal,
-               .command = job.line});
-  }
+  if (log_) log(job, result, received);
+  write_results(job, output);
   guard_writes([&] { output_.add(job.sequence, std::move(output)); });
+}
+
+void Runner::log(const PlannedJob& job, const JobResult& result, std::uint64_t received) {
+  const bool killed = interrupts_.count() >= 2 && result.signal == SIGKILL;
+  std::string line =
+      job_log_line({.sequence = job.logged_as,
+                    .start_time = result.start_time > 0 ? result.start_time : seconds_since_1970(),
+                    .run_time = result.run_time,
+                    .received = received,
+                    .exit_value = killed ? exit_value_of_killed_run : result.exit_value,
+                    .signal = result.signal,
+                    .command = job.line,
+                    .mark = job.mark});
+  if (keep_order_) {
+    held_lines_.emplace(job.sequence, std::move(line));
+  } else {
+    log_->add(line);
+  }
+}
+
+// They are not printed, too, as with GNU parallel.
+void Runner::write_results(const PlannedJob& job, JobOutput& output) {
+  if (!planner_.has_results()) return;
+  guard_writes([&] {
+    const JobOutput written = std::exchange(output, {});
+    if (!line_buffer_) {
+      pinion::command::write_results(job.results, job.logged_as, written);
+      return;
+    }
+    add_result(job.results.out, written.out.text);
+    add_result(job.results.err, written.err.text);
+    add_result(job.results.sequence, std::to_string(job.logged_as), true);
+  });
 }
 
 JobOutput Runner::output_of(const PlannedJob& job, JobResult& result) {

@@ -357,6 +357,16 @@ TEST_CASE("a run is resumed from a log that is a file") {
   CHECK(run_options({"--results", "dir", "true"}).results == "dir");
 }
 
+TEST_CASE("cores and statistics are understood") {
+  const RunOptions options = run_options({"--cpus", "4", "--stats", "file", "true"});
+  CHECK(options.cpus_per_job == 4);
+  CHECK(options.stats == "file");
+  CHECK(run_options({}).cpus_per_job == 0);
+  for (const char* wrong : {"0", "-1", "x", "9999", ""}) {
+    CHECK_THROWS_AS(run_options({"--cpus", wrong, "true"}), UsageError);
+  }
+}
+
 TEST_CASE("every option is understood") {
   const RunOptions options = run_options({"--jobs", "65536", "--joblog", "log", "--bar", "--places",
                                           "0-1", "-a", "file", "-0", "true"});

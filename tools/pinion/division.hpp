@@ -7,8 +7,9 @@ namespace pinion::command {
 struct Division {
   unsigned workers = 1;
   unsigned jobs_each = 1;
-  unsigned jobs = 1;   ///< at once, in all: at most workers * jobs_each
-  unsigned ahead = 0;  ///< submitted beyond that, so that a worker need not wait for the command
+  unsigned jobs = 1;     ///< at once, in all: at most workers * jobs_each
+  unsigned threads = 0;  ///< for each job; 0: as many as its worker has CPUs
+  unsigned ahead = 0;    ///< submitted beyond that, so that a worker need not wait for the command
 };
 
 // How many jobs to submit beyond those that run at once: one for each worker. None where a job must

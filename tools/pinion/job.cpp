@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -259,7 +260,27 @@ Task<void> outlast_group(pid_t group, Capture& out, Capture& err, const JobSpec&
   }
 }
 
+double seconds_of(const timeval& time) noexcept {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+void look_at_cpus(pid_t pid, JobUsage& usage) {
+  usage.cpus = cpus_of(pid);
+  usage.bound = !this_worker::cpus().empty() && usage.cpus == this_worker::cpus();
+}
+
+// Once for each worker: what the user has set stays.
+void set_threads() {
+  const std::size_t cpus = this_worker::cpus().size() / surroundings.jobs_each;
+  set_thread_variables(surroundings.threads != 0
+                           ? surroundings.threads
+                           : static_cast<unsigned>(std::max<std::size_t>(cpus, 1)));
+}
+
 void note_end(JobResult& result, const io::ProcessExit& exit) {
+  result.usage.user = seconds_of(exit.usage.ru_utime);
+  result.usage.system = seconds_of(exit.usage.ru_stime);
+  result.usage.max_rss_kib = static_cast<std::uint64_t>(exit.usage.ru_maxrss);
   switch (exit.how) {
     case io::ProcessExit::How::exited:
       result.exit_value = exit.code;
@@ -281,6 +302,7 @@ Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& 
   surroundings.board->expect(spec.place, out.pipe_inode());
   JobProcess process(co_await start(spec, out, err), spec.place);
   result.started = true;
+  if (surroundings.looks_at_cpus) look_at_cpus(process.pid(), result.usage);
   events.add(process.pidfd(), Events::ended);
   co_await listen(events, out, err, spec);
   if (surroundings.board->is_condemned(spec.place)) {
@@ -314,6 +336,7 @@ Task<JobResult> run_job(JobSpec spec) {
     co_return result;
   }
   result.worker = this_worker::index();
+  [[maybe_unused]] static const bool threads_are_set = (set_threads(), true);
   const Slot slot(spec.slot);
   spec.slot = slot.number();
   Capture out, err;

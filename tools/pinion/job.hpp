@@ -23,6 +23,15 @@ struct JobSpec {
   unsigned slot = 0;                ///< from 1; 0: the worker gives it one
 };
 
+/// What a job has used, with the processes that it has waited for.
+struct JobUsage {
+  double user = 0;                ///< seconds
+  double system = 0;              ///< seconds
+  std::uint64_t max_rss_kib = 0;  ///< at least that of the worker when it started the job
+  std::vector<unsigned> cpus{};   ///< that it could run on, once executed; where that was looked at
+  bool bound = false;             ///< and these were its worker's
+};
+
 /// How a job went.
 struct JobResult {
   bool started = false;    ///< false: the run was stopped before, or it could not be started
@@ -37,6 +46,7 @@ struct JobResult {
   std::string err{};
   std::uint64_t out_spilled = 0;  ///< bytes in a file that was handed over; 0: there is none
   std::uint64_t err_spilled = 0;
+  JobUsage usage{};
   std::string error{};  ///< what went wrong besides the job's own failure, as a sentence's end
 };
 
@@ -45,6 +55,8 @@ struct JobSurroundings {
   JobBoard* board = nullptr;
   SpillAddress spill_address{};  ///< the place for large outputs
   unsigned jobs_each = 1;        ///< how many jobs a worker runs at once
+  unsigned threads = 0;          ///< for each job; 0: by the CPUs of its worker
+  bool looks_at_cpus = false;    ///< each job's binding is looked at once it is executed
   bool line_buffer = false;      ///< outputs go to the command as they come
 };
 

@@ -1,11 +1,13 @@
 #include "job_environment.hpp"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <string>
 #include <string_view>
 
 #include "executable_finder.hpp"
@@ -40,6 +42,28 @@ void set_job_variables(std::uint64_t sequence, unsigned slot) noexcept {
   static NumberVariable slot_variable("PARALLEL_JOBSLOT=");
   sequence_variable.set(sequence);
   slot_variable.set(slot);
+}
+
+void set_thread_variables(unsigned threads) {
+  if (::getenv("OMP_NUM_THREADS") != nullptr) return;
+  const std::string number = std::to_string(threads);
+  for (const char* name :
+       {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"}) {
+    ::setenv(name, number.c_str(), 0);
+  }
+}
+
+std::vector<unsigned> cpus_of(pid_t pid) {
+  constexpr unsigned cpus_max = 8192;  // that of the kernel
+  std::array<unsigned long, cpus_max / (8 * sizeof(unsigned long))> words{};
+  constexpr unsigned word_bits = 8 * sizeof(unsigned long);
+  // The raw call: the C library's has a type of 1024.
+  if (::syscall(SYS_sched_getaffinity, pid, sizeof words, words.data()) <= 0) return {};
+  std::vector<unsigned> cpus;
+  for (unsigned cpu = 0; cpu < cpus_max; ++cpu) {
+    if ((words[cpu / word_bits] >> (cpu % word_bits) & 1) != 0) cpus.push_back(cpu);
+  }
+  return cpus;
 }
 
 bool names_exported_function(const std::vector<std::string>& names) {

@@ -70,6 +70,13 @@ std::chrono::nanoseconds parse_delay(const std::string& text) {
   throw UsageError(fmt::format("--delay wants a time as in 0.5, 10 or 1.5m, not '{}'", text));
 }
 
+unsigned parse_cpus(const std::string& text) {
+  constexpr std::uint64_t cpus_max = 8192;
+  const std::optional<std::uint64_t> cpus = parse_number(text);
+  if (cpus && *cpus > 0 && *cpus <= cpus_max) return static_cast<unsigned>(*cpus);
+  throw UsageError(fmt::format("--cpus wants a number of cores for each job, not '{}'", text));
+}
+
 std::uint64_t parse_items(const std::string& text) {
   if (const std::optional<std::uint64_t> items = parse_number(text)) return *items;
   throw UsageError(fmt::format("-n wants a number of arguments, not '{}'", text));
@@ -197,6 +204,8 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   add_parsed(app, "-j,--jobs,-P,--max-procs", options.jobs, parse_jobs);
   add_parsed(app, "--places", options.placement, parse_placement);
   add_parsed(app, "-n,--max-args", options.items_per_job, parse_items);
+  add_parsed(app, "--cpus", options.cpus_per_job, parse_cpus);
+  app.add_option("--stats", options.stats);
   add_parsed(app, "--retries", options.tries, parse_tries);
   add_parsed(app, "--timeout", options.time_limit, parse_time_limit);
   add_parsed(app, "--delay", options.delay, parse_delay);

@@ -50,7 +50,9 @@ struct RunOptions {
   Placement placement{};
   std::optional<std::string> job_log{};
   ResumeMode resume = ResumeMode::none;
-  std::optional<std::string> results{};           ///< a folder, or a text with replacement strings
+  std::optional<std::string> results{};  ///< a folder, or a text with replacement strings
+  std::optional<std::string> stats{};    ///< a file
+  unsigned cpus_per_job = 0;             ///< cores; 0: one, and as many jobs share one as wanted
   std::optional<std::string> column_separator{};  ///< a Perl regular expression
   std::optional<std::uint64_t> items_per_job{};
   std::optional<std::string> tag{};                ///< a text with replacement strings

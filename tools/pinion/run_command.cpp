@@ -1,7 +1,5 @@
 // `pinion run`.
 
-#include <pinion/topo.hpp>
-
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +14,7 @@
 
 #include "commands.hpp"
 #include "composed_source.hpp"
+#include "cpu_places.hpp"
 #include "errors.hpp"
 #include "input_source.hpp"
 #include "job_history.hpp"
@@ -24,6 +23,7 @@
 #include "options.hpp"
 #include "output.hpp"
 #include "runner.hpp"
+#include "stats_log.hpp"
 
 namespace pinion::command {
 namespace {
@@ -63,27 +63,34 @@ std::unique_ptr<InputSource> open_source(const RunOptions& options) {
   return source;
 }
 
-// A pool with default options has one worker for each place, and the report one line for each
-// worker.
-unsigned count_places(const Placement& placement) {
-  const TopologyReport report = describe_topology(placement);
-  const auto workers =
-      std::count_if(report.placement.begin(), report.placement.end(),
-                    [](const std::string& line) { return line.rfind("worker ", 0) == 0; });
-  return workers > 0 ? static_cast<unsigned>(workers)
-                     : std::max(std::thread::hardware_concurrency(), 1u);
-}
-
-// No more workers than places to put them: the jobs beyond that share workers.
-Division divide(const RunOptions& options) {
-  const unsigned places = count_places(options.placement);
+// No more workers than places to put them: the jobs beyond that share workers, unless each has its
+// own number of cores.
+Division divide(RunOptions& options) {
+  std::vector<std::string> cores = cpu_places(options.placement);
+  if (cores.empty()) cores.resize(std::max(std::thread::hardware_concurrency(), 1u));
+  std::size_t places = cores.size();
+  if (options.cpus_per_job > 0) {
+    options.placement = group_places(cores, options.cpus_per_job);
+    places /= options.cpus_per_job;
+  }
   Division division;
-  division.jobs = options.jobs.resolve(places);
-  division.workers = std::min(division.jobs, places);
+  division.jobs = options.jobs.resolve(static_cast<unsigned>(places));
+  if (options.cpus_per_job > 0 && division.jobs > places) {
+    throw UsageError(
+        fmt::format("-j {} and --cpus {} want {} cores; {} may be used (pinion topo "
+                    "tells why)",
+                    division.jobs, options.cpus_per_job,
+                    std::uint64_t{division.jobs} * options.cpus_per_job, cores.size()));
+  }
+  division.workers = std::min(division.jobs, static_cast<unsigned>(places));
   division.jobs_each = (division.jobs + division.workers - 1) / division.workers;
   const bool exact =
       JobPlanner(options).uses_slot() || options.halt.has_value() || options.delay.count() > 0;
   division.ahead = jobs_ahead(division, exact);
+  // Where nothing is bound, the jobs share all cores.
+  const bool shares = options.cpus_per_job == 0 && cores.front().empty();
+  division.threads =
+      shares ? std::max(static_cast<unsigned>(places) / division.jobs, 1u) : options.cpus_per_job;
   return division;
 }
 
@@ -136,7 +143,10 @@ Outcome run(RunOptions options) {
   if (options.dry_run) return dry_run(options, division, *source, std::move(history));
   std::optional<JobLog> log;
   if (options.job_log) log.emplace(*options.job_log, history ? history->whole_bytes() : 0);
-  Runner runner(options, division, std::move(source), std::move(log), std::move(history));
+  std::optional<StatsLog> stats;
+  if (options.stats) stats.emplace(*options.stats, history.has_value());
+  Runner runner(options, division, std::move(source), std::move(log), std::move(stats),
+                std::move(history));
   const int status = runner.run();
   return {status, runner.output_was_closed()};
 }

@@ -22,6 +22,8 @@ PoolOptions pool_options(const RunOptions& options, const Division& division, Jo
   prepare_jobs({.board = &board,
                 .spill_address = spills.address(),
                 .jobs_each = division.jobs_each,
+                .threads = division.threads,
+                .looks_at_cpus = options.stats.has_value(),
                 .line_buffer = options.line_buffer});
   PoolOptions result;
   result.processes = division.workers;
@@ -37,11 +39,12 @@ PoolOptions pool_options(const RunOptions& options, const Division& division, Jo
 
 Runner::Runner(const RunOptions& options, const Division& division,
                std::unique_ptr<InputSource> source, std::optional<JobLog> log,
-               std::optional<JobHistory> history)
+               std::optional<StatsLog> stats, std::optional<JobHistory> history)
     : planner_(options),
       finder_(own_search_path()),
       source_(std::move(source)),
       log_(std::move(log)),
+      stats_(std::move(stats)),
       history_(std::move(history)),
       output_(options.keep_order ? Output::Order::input : Output::Order::completion),
       bar_(options.bar),
@@ -69,6 +72,7 @@ Runner::Runner(const RunOptions& options, const Division& division,
   if (names_exported_function(options.environment)) finder_.always_use(shell_of_functions());
   spills_.on_text(
       [this](const SpillNote& note, std::string_view text) { receive_text(note, text); });
+  if (stats_) oom_watch_.emplace();
   if (options.time_limit) time_limit_.emplace(*options.time_limit);
   if (options.halt) halt_.emplace(*options.halt);
   interrupts_.handle();

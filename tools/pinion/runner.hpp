@@ -29,10 +29,12 @@
 #include "job_history.hpp"
 #include "job_log.hpp"
 #include "job_planner.hpp"
+#include "oom_watch.hpp"
 #include "options.hpp"
 #include "output.hpp"
 #include "progress_bar.hpp"
 #include "spill.hpp"
+#include "stats_log.hpp"
 #include "summary.hpp"
 #include "terminator.hpp"
 #include "time_limit.hpp"
@@ -47,7 +49,8 @@ class Runner {
  public:
   /// Makes the pool. Throws what `Pool` throws.
   Runner(const RunOptions& options, const Division& division, std::unique_ptr<InputSource> source,
-         std::optional<JobLog> log, std::optional<JobHistory> history);
+         std::optional<JobLog> log, std::optional<StatsLog> stats,
+         std::optional<JobHistory> history);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   /// Kills what still runs, which is nothing unless `run` has thrown.
@@ -101,6 +104,7 @@ class Runner {
   void record(const PlannedJob& job, JobResult&& result);
   void log(const PlannedJob& job, const JobResult& result, std::uint64_t received);
   void write_results(const PlannedJob& job, JobOutput& output);
+  void note_stats(const Running& job, const JobResult& result);
   void record_failure(const PlannedJob& job, std::string&& sentence);
   [[nodiscard]] JobOutput output_of(const PlannedJob& job, JobResult& result);
 
@@ -134,6 +138,8 @@ class Runner {
   ExecutableFinder finder_;
   std::unique_ptr<InputSource> source_;
   std::optional<JobLog> log_;
+  std::optional<StatsLog> stats_;
+  std::optional<OomWatch> oom_watch_;
   std::map<std::uint64_t, std::string> held_lines_;  // of the log, until the output is printed
   std::optional<JobHistory> history_;
   Output output_;

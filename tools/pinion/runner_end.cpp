@@ -31,6 +31,14 @@ void Runner::collect() {
 // resumed would lose it.
 void Runner::flush() {
   guard_writes([this] { output_.flush(); });
+  if (stats_) {
+    try {
+      stats_->flush();
+    } catch (const WriteError& error) {
+      stats_.reset();
+      fail_run(error.what());
+    }
+  }
   if (!log_) return;
   if (output_.has_failed()) {
     log_->drop();
@@ -63,6 +71,7 @@ void Runner::finish_job(std::uint32_t place) {
     return;
   }
   note_end(job, place, result);
+  if (stats_ && !result.withdrawn) note_stats(job, result);
   if (must_try_again(job, result)) {
     try_again(std::move(job), place, result);
     return;
@@ -91,6 +100,17 @@ void Runner::note_end(const Running& job, std::uint32_t place, JobResult& result
   if (result.signal == 0) result.signal = signal;
   const std::string limit = fmt::format("{:.3g} s", result.run_time);
   result.error = "was ended after " + limit + ", its time limit";
+}
+
+void Runner::note_stats(const Running& job, const JobResult& result) {
+  const bool by_somebody_else = job.ended == Ended::by_itself && interrupts_.count() < 2;
+  stats_->add(
+      {.sequence = job.job.logged_as,
+       .attempt = job.attempt,
+       .command = job.job.line,
+       .result = result,
+       .timed_out = job.ended == Ended::by_timeout && result.exit_value == -1,
+       .out_of_memory = result.signal == SIGKILL && by_somebody_else && oom_watch_->has_killed()});
 }
 
 bool Runner::must_try_again(const Running& job, const JobResult& result) const {

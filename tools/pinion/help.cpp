@@ -18,7 +18,7 @@ const char* const run_help =
                      parallel's format; go on from it: see the manual page
   --results D        write outputs into folder D, or files as in D/{1}_{#}
   --dry-run, --bar, --summary   print the commands only; progress; at the end
-  --places P  --cpus N   bind to: cores, sockets, 0-7,16 ...; none; N cores a job
+  --places P  --cpus N   bind to cores, sockets, 0-7,16, none; N cores a job
   --stats F          write what each job has used to F, as lines of JSON
   {} {.} {/} {//} {/.}  argument; less its extension; its name, folder, stem
   {#} {%} {1} {2.}      job number; slot; those of the first, the second :::

@@ -201,6 +201,7 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   RunOptions& options = parsed.options;
   bool null_delimited = false, tag = false;
   CLI::App app("", "pinion run");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_parsed(app, "-j,--jobs,-P,--max-procs", options.jobs, parse_jobs);
   add_parsed(app, "--places", options.placement, parse_placement);
   add_parsed(app, "-n,--max-args", options.items_per_job, parse_items);

@@ -117,6 +117,9 @@ begun=$(date +%s%N)
 wait_until [ -s first ]
 is 'a line is printed while its job runs' 1 $((($(date +%s%N) - begun) / 1000000 < 2500))
 wait
+PINION_JOB=$tag-endless timeout -k 5 60 "$pinion" run -j2 --lb 'yes {}' ::: a a 2> err | head -1 > first
+is 'jobs without an end are ended when nobody reads on' 'a ' "$(cat first) $(leftovers endless)"
+holds 'and that is said' says err 'standard output was closed'
 run -j4 --lb 'for i in $(seq 300); do printf "%s" {}{}; echo {}; done' ::: a b c d
 is 'lines are not mixed' 'aaa bbb ccc ddd ' "$(sort -u out | tr '\n' ' ')"
 is 'and none is lost' 1200 "$(wc -l < out)"

@@ -133,7 +133,7 @@ is 'a job whose output was lost is not in the log' 1 "$(wc -l < log)"
 # ---- results -------------------------------------------------------------------------------------
 
 if [ -n "$rival" ]; then
-  for place in res 'res/{1/}_{#}' 'res/x{2}/'; do
+  for place in res 'res/{1/}_{#}' 'res/x{2}_{#}/'; do
     rm -rf res res.ours
     timeout 60 "$pinion" run -k --results "$place" 'echo o {}; echo e {} >&2' \
       ::: 'a/b c' 'x\y' ::: 1 'tab	and' > out 2> err
@@ -158,6 +158,11 @@ is 'results of lines as they come, of the last attempt' 'a
 end' "$(cat res/1/a/stdout)"
 run --results res 'echo {}' ::: .. '' a/../../b
 is 'no argument leads out of the folder' '' "$(find . -name stdout | grep -v '^\./res/1/')"
+rm -rf res
+run --results res --timeout 0.2 'echo begun; sleep 20; : {}' ::: a
+is 'what is wrong with a job is both in its results and said' '1 1' \
+  "$(grep -c 'time limit' res/1/a/stderr) $(grep -c 'time limit' err)"
+is 'with what it has printed' begun "$(cat res/1/a/stdout)"
 run --results notes/x true ::: 1
 is 'results that cannot be written end the run' 255 "$status"
 holds 'results that cannot be written are named' says err notes/x

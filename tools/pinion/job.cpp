@@ -258,6 +258,7 @@ Task<void> outlast_group(pid_t group, Capture& out, Capture& err, const JobSpec&
     co_await sleep_for(10ms);
     while (out.read() || err.read()) co_await pass_on(out, err, spec);
   }
+  ::kill(-group, SIGKILL);  // where not all processes can be seen
 }
 
 double seconds_of(const timeval& time) noexcept {

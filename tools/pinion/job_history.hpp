@@ -27,7 +27,7 @@ enum class ResumeMode {
 class JobHistory {
  public:
   /// Reads the log at `path`; where there is none, or only the begin of a head, nothing was done.
-  /// Throws InputError, also for a file that is no job log. Holds about 100 bytes for each job.
+  /// Throws InputError, also for a file that is no job log. O(n) in time and memory.
   JobHistory(const std::string& path, ResumeMode mode);
 
   /// Whether the job need not be run; asked once for each job.

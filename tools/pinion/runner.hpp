@@ -88,7 +88,7 @@ class Runner {
   // The main loop shall not sleep beyond that.
   void look_at(Clock::time_point time) { next_look_ = std::min(next_look_, time); }
   void receive_text(const SpillNote& note, std::string_view text);
-  void note_end(const Running& job, std::uint32_t place, JobResult& result);
+  void note_end(Running& job, std::uint32_t place, JobResult& result);
   [[nodiscard]] bool must_try_again(const Running& job, const JobResult& result) const;
   void try_again(Running&& job, std::uint32_t place, JobResult& result);
   void heed_halt_rule(const PlannedJob& job, int status);
@@ -103,13 +103,15 @@ class Runner {
   [[nodiscard]] JobResult result_of(Running& job, std::uint32_t place);
   void record(const PlannedJob& job, JobResult&& result);
   void log(const PlannedJob& job, const JobResult& result, std::uint64_t received);
-  void write_results(const PlannedJob& job, JobOutput& output);
+  void write_results(const PlannedJob& job, const JobOutput& output);
+  [[nodiscard]] static std::string sentence_on(const PlannedJob& job, const JobResult& result);
   void note_stats(const Running& job, const JobResult& result);
   void record_failure(const PlannedJob& job, std::string&& sentence);
   [[nodiscard]] JobOutput output_of(const PlannedJob& job, JobResult& result);
 
   void heed_interrupts();
   void stop_starting();
+  void end_running_jobs();
   void fail_run(const std::string& sentence);
   void say(const std::string& sentence);
   // Turns an output that cannot be written into the end of the run.

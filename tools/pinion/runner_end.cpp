@@ -78,7 +78,7 @@ void Runner::finish_job(std::uint32_t place) {
   }
   free_places_.push(place);
   const bool failed = result.exit_value != 0 || result.signal != 0;
-  if (result.withdrawn || (job.ended == Ended::by_halt && failed)) {
+  if (result.withdrawn || job.ended == Ended::by_halt) {
     (void)output_of(job.job, result);  // whose files are not needed
     note_unrun(std::move(job.job));
     return;
@@ -92,9 +92,10 @@ void Runner::finish_job(std::uint32_t place) {
   heed_halt_rule(job.job, status);
 }
 
-void Runner::note_end(const Running& job, std::uint32_t place, JobResult& result) {
+void Runner::note_end(Running& job, std::uint32_t place, JobResult& result) {
   const int signal = terminator_.end(place);
-  if (job.ended != Ended::by_timeout || signal == 0) return;
+  if (signal == 0) job.ended = Ended::by_itself;  // it was quicker
+  if (job.ended != Ended::by_timeout) return;
   // As GNU parallel has it in its log.
   result.exit_value = -1;
   if (result.signal == 0) result.signal = signal;
@@ -209,12 +210,16 @@ void Runner::record(const PlannedJob& job, JobResult&& result) {
   if (failed) ++failed_;
   if (summary_) summary_->add(result.started, failed, result.worker);
   if (log_) log(job, result, received);
-  write_results(job, output);
+  if (planner_.has_results()) {
+    write_results(job, std::exchange(output, {}));
+    output.err.text = sentence_on(job, result);
+  }
   guard_writes([&] { output_.add(job.sequence, std::move(output)); });
 }
 
 void Runner::log(const PlannedJob& job, const JobResult& result, std::uint64_t received) {
-  const bool killed = interrupts_.count() >= 2 && result.signal == SIGKILL;
+  // Whatever it says of itself: a shell may have outlived its command by a moment, and gone on.
+  const bool killed = interrupts_.count() >= 2;
   std::string line =
       job_log_line({.sequence = job.logged_as,
                     .start_time = result.start_time > 0 ? result.start_time : seconds_since_1970(),
@@ -232,18 +237,24 @@ void Runner::log(const PlannedJob& job, const JobResult& result, std::uint64_t r
 }
 
 // They are not printed, too, as with GNU parallel.
-void Runner::write_results(const PlannedJob& job, JobOutput& output) {
-  if (!planner_.has_results()) return;
+void Runner::write_results(const PlannedJob& job, const JobOutput& output) {
   guard_writes([&] {
-    const JobOutput written = std::exchange(output, {});
     if (!line_buffer_) {
-      pinion::command::write_results(job.results, job.logged_as, written);
+      pinion::command::write_results(job.results, job.logged_as, output);
       return;
     }
-    add_result(job.results.out, written.out.text);
-    add_result(job.results.err, written.err.text);
+    add_result(job.results.out, output.out.text);
+    add_result(job.results.err, output.err.text);
     add_result(job.results.sequence, std::to_string(job.logged_as), true);
   });
+}
+
+// Empty where all is well.
+std::string Runner::sentence_on(const PlannedJob& job, const JobResult& result) {
+  if (result.error.empty()) return {};
+  return fmt::format("pinion run: job {} ({}): {}\n", job.sequence,
+                     printable(job.line, shown_line_bytes_max),
+                     printable(result.error, shown_error_bytes_max));
 }
 
 JobOutput Runner::output_of(const PlannedJob& job, JobResult& result) {
@@ -261,11 +272,7 @@ JobOutput Runner::output_of(const PlannedJob& job, JobResult& result) {
   };
   fill(output.out, Stream::out, result.out_spilled, result.out);
   fill(output.err, Stream::err, result.err_spilled, result.err);
-  if (!result.error.empty()) {
-    output.err.text += fmt::format("pinion run: job {} ({}): {}\n", job.sequence,
-                                   printable(job.line, shown_line_bytes_max),
-                                   printable(result.error, shown_error_bytes_max));
-  }
+  output.err.text += sentence_on(job, result);
   return output;
 }
 

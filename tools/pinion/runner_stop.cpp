@@ -56,7 +56,10 @@ void Runner::heed_halt_rule(const PlannedJob& job, int status) {
                             halt_->kills() ? "will be ended" : "will finish");
   }
   say(sentence);
-  if (!halt_->kills()) return;
+  if (halt_->kills()) end_running_jobs();
+}
+
+void Runner::end_running_jobs() {
   for (std::uint32_t place = 0; place < running_.size(); ++place) {
     Running& running = running_[place];
     if (!running.result || running.moved || !board_.is_claimed(place)) continue;
@@ -86,6 +89,7 @@ void Runner::heed_write_error(const WriteError& error) {
   if (error.error_code == EPIPE) {
     output_closed_ = true;
     stop_starting();
+    if (line_buffer_) end_running_jobs();  // as if they had written to the pipe themselves
   } else if (error.error_code == EINTR) {
     failed_run_ = true;  // the user wants the end, and knows
   } else {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The options of `pinion run` about input and templates: sh run_options_test.sh PATH-OF-PINION
+# The options of `pinion run` about input and templates: sh run_options_command_test.sh PATH-OF-PINION
 # Where GNU parallel is installed, it is asked for the same and must answer the same.
 
 . "$(dirname "$0")/run_support.sh"

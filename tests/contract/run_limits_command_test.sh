@@ -105,6 +105,9 @@ is 'halt soon lets running jobs finish' '1 5 2 1 ' "$(of_log 1,7)"
 holds 'halt soon says how many were not run' says err '2 jobs were not run'
 run -j1 --retries 2 --halt soon,fail=1 'echo x >> twice; exit {}' ::: 3 0
 is 'a job has failed after its last attempt only' '3 2' "$status $(wc -l < twice)"
+printf 'a\0b\nc\n' > lines
+run -j1 --halt soon,fail=1 -a lines 'echo ran {}'
+is 'a job that cannot be run has failed' '255 0' "$status $(wc -c < out)"
 run --halt sometimes,fail=1 true ::: 1
 is 'a halt that is none is refused' 255 "$status"
 

@@ -72,6 +72,8 @@ TEST_CASE("options about the job's surroundings are understood") {
   CHECK(options.items_per_job == 3);
   CHECK(options.command == Words{"true", "--tag"});
   CHECK(run_options({"--tagstring", "a{}", "--tag", "true"}).tag == "a{}");
+  CHECK(run_options({"--wd", "a", "--wd", "b", "true"}).working_directory == "b");
+  CHECK_THROWS_AS(run_options({"--wd", "...", "true"}), UsageError);
 }
 
 TEST_CASE("options about failures and time are understood") {

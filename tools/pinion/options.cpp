@@ -243,6 +243,9 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   options.environment = split_at_commas(names);
   for (std::string& file : files) options.sources.push_back({.is_file = true, .file = file});
   split_sources(words_after_options(app), options);
+  if (options.working_directory == "...") {
+    throw UsageError("--wd ... is not supported: name a folder, as in /tmp/run/{#}");
+  }
   if (resume) options.resume = ResumeMode::unfinished;
   if (resume_failed) options.resume = ResumeMode::failed;
   if (retry_failed) options.resume = ResumeMode::only_failed;

@@ -200,6 +200,7 @@ void Runner::record_failure(const PlannedJob& job, std::string&& sentence) {
   result.exit_value = 255;
   result.error = std::move(sentence);
   record(job, std::move(result));
+  heed_halt_rule(job, 255);
 }
 
 void Runner::record(const PlannedJob& job, JobResult&& result) {

@@ -180,6 +180,12 @@ TEST_CASE("a job's name is a hash of the whole job") {
   ::setenv("PINION_TEST_VALUE", "2", 1);
   CHECK(plan(with_variable, {"a"}).name != one.name);
   ::unsetenv("PINION_TEST_VALUE");
+  ::setenv("BASH_FUNC_PINION_TEST_VALUE%%", "() { echo 1; }", 1);
+  const PlannedJob function = plan(with_variable, {"a"});
+  CHECK(function.name != plain.name);
+  ::setenv("BASH_FUNC_PINION_TEST_VALUE%%", "() { echo 2; }", 1);
+  CHECK(plan(with_variable, {"a"}).name != function.name);
+  ::unsetenv("BASH_FUNC_PINION_TEST_VALUE%%");
 
   RunOptions with_slot = options;
   with_slot.command = {"echo", "{%}"};

@@ -24,6 +24,11 @@ void set_thread_variables(unsigned threads);
 /// that only bash knows it.
 [[nodiscard]] bool names_exported_function(const std::vector<std::string>& names);
 
+/// The variable in which bash exports a function.
+[[nodiscard]] inline std::string exported_function_variable(const std::string& function) {
+  return "BASH_FUNC_" + function + "%%";
+}
+
 /// The file of the shell that knows them.
 [[nodiscard]] std::string shell_of_functions();
 

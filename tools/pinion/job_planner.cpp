@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "job_environment.hpp"
 #include "job_log.hpp"
 
 namespace pinion::command {
@@ -32,8 +33,10 @@ JobPlanner::JobPlanner(const RunOptions& options)
   }
   if (options.results) results_.emplace(*options.results);
   for (const std::string& name : options.environment) {
-    const char* const value = ::getenv(name.c_str());
-    if (value != nullptr) (((environment_ += '\n') += name) += '=') += value;
+    for (const std::string& variable : {name, exported_function_variable(name)}) {
+      const char* const value = ::getenv(variable.c_str());
+      if (value != nullptr) (((environment_ += '\n') += variable) += '=') += value;
+    }
   }
   is_marked_ = options.job_log && (directory_ || !environment_.empty() || command_.uses_slot());
 }

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "lib/shm/block_range.hpp"
+
 namespace pinion::workers {
 
 namespace {
@@ -69,8 +71,7 @@ Channel::Channel(const start::Birth& birth, const start::BirthFds& fds)
 }
 
 std::span<const std::byte> Channel::argument_bytes(const ring::BlockRef& block) const {
-  if (block.offset > manager_segment.size() ||
-      block.bytes > manager_segment.size() - block.offset) {
+  if (!shm::lies_within(block.offset, block.bytes, 0, manager_segment.size())) {
     throw std::runtime_error("a task's arguments lie outside the manager's segment");
   }
   return {manager_segment.begin() + block.offset, block.bytes};

@@ -4,7 +4,7 @@
 #include <pinion/errors.hpp>
 
 #include "lib/pool/core.hpp"
-#include "lib/start/host_threads.hpp"
+#include "lib/start/method.hpp"
 #include "workers/worker.hpp"
 #include "workers/worker_main.hpp"
 
@@ -16,7 +16,7 @@ PoolCore* make_pool(PoolOptions options) {
         "a pool cannot be made in a worker: it is bound to its core, and its own pool's other "
         "workers need theirs; make all pools in the main program");
   }
-  start::require_no_other_threads();
+  options.start_method = start::choose_method(options.start_method);
   return &pool::Core::make(std::move(options), &workers::worker_main);
 }
 

@@ -10,13 +10,13 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <system_error>
 
 #include "lib/loop/child_defaults.hpp"
 #include "lib/os/membarrier.hpp"
 #include "lib/pool/remote_exception.hpp"
 #include "lib/start/child_process.hpp"
 #include "lib/topology/binding.hpp"
-#include "lib/topology/numa_memory.hpp"
 #include "workers/channel.hpp"
 #include "workers/worker.hpp"
 
@@ -48,12 +48,15 @@ void raise_descriptor_limit() noexcept {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-topology::CpuSet wanted_cpus(const start::Birth& birth) {
-  topology::CpuSet cpus;
-  for (unsigned cpu = 0; cpu < start::cpus_max; ++cpu) {
-    if ((birth.cpus[cpu / 64] >> (cpu % 64) & 1) != 0) cpus.add(cpu);
+/// Binds as ordered, and says what the kernel granted. A successor may find its CPUs taken away
+/// meanwhile, by a cpuset that was narrowed: then it works on those that are left.
+topology::CpuSet bind_as_ordered(const start::Birth& birth) {
+  try {
+    return topology::bind_self(topology::CpuSet::from_words(birth.cpus));
+  } catch (const std::system_error&) {
+    if (birth.generation == 1) throw;
+    return topology::bound_cpus();
   }
-  return cpus;
 }
 
 Identity become(const start::Birth& birth) {
@@ -64,8 +67,7 @@ Identity become(const start::Birth& birth) {
   identity.pid = ::getpid();
   identity.manager = birth.manager;
   if (birth.bound != 0) {
-    const topology::CpuSet cpus = topology::bind_self(wanted_cpus(birth));
-    for (const unsigned cpu : cpus.members()) identity.cpus.push_back(cpu);
+    identity.cpus = bind_as_ordered(birth).members();
   }
   return identity;
 }

@@ -18,11 +18,13 @@ namespace pinion {
 /// exceeds what remains / (2 workers). Coroutine tasks travel one by one.
 class Chunking {
  public:
+  enum class Kind : unsigned char { automatic, fixed, guided, factoring };
+
   Chunking() noexcept = default;
 
   template <std::integral Int>
   requires(!std::same_as<std::remove_cv_t<Int>, bool>) Chunking(Int items)
-      : items_(checked(items)) {}  // NOLINT: implicit by design
+      : items_(checked(items)), kind_(Kind::fixed) {}  // NOLINT: implicit by design
 
   /// Chunks of exactly `items` items, but for the last.
   template <std::integral Int>
@@ -30,11 +32,22 @@ class Chunking {
     return Chunking(items);
   }
 
-  /// Items of a chunk; 0 where it is automatic.
+  /// Each chunk is what remains / workers, at least 1: few chunks, and the last ones are short
+  /// (Polychronopoulos and Kuck 1987; OpenMP's schedule(guided)).
+  static Chunking guided() noexcept { return Chunking(Kind::guided); }
+
+  /// In rounds of as many equal chunks as there are workers, each round half of what remains, so
+  /// that long items at the front harm less (Hummel, Schonberg and Flynn 1992).
+  static Chunking factoring() noexcept { return Chunking(Kind::factoring); }
+
+  /// Items of a fixed chunk; else 0.
   [[nodiscard]] std::size_t items() const noexcept { return items_; }
-  [[nodiscard]] bool is_automatic() const noexcept { return items_ == 0; }
+  [[nodiscard]] Kind kind() const noexcept { return kind_; }
+  [[nodiscard]] bool is_automatic() const noexcept { return kind_ == Kind::automatic; }
 
  private:
+  explicit Chunking(Kind kind) noexcept : kind_(kind) {}
+
   template <class Int>
   static std::size_t checked(Int items) {
     if (std::cmp_less(items, 1)) {
@@ -44,6 +57,7 @@ class Chunking {
   }
 
   std::size_t items_ = 0;
+  Kind kind_ = Kind::automatic;
 };
 
 }  // namespace pinion

@@ -15,13 +15,15 @@ struct WorkerInfo {
 
   unsigned index = 0;            ///< 0 to `processes() - 1`, kept over respawns
   pid_t pid = 0;                 ///< 0 while there is none
-  std::vector<unsigned> cpus;    ///< as read back from the kernel; empty when unbound
-  int numa_node = -1;            ///< -1 when unknown or unbound
+  std::vector<unsigned> cpus;    ///< as the kernel has it now; empty when unbound
+  int numa_node = -1;            ///< of its CPUs; -1 when unknown, unbound, or more than one
   std::uint32_t generation = 0;  ///< 1 for the first process, one more for each successor
   State state = State::starting;
   std::string io_backend;        ///< "uring", "poll", or "" before the first await
   std::string io_reason;         ///< why that backend
   std::uint64_t tasks_done = 0;  ///< items that ended in this worker, all generations
+  int memory_node = -1;       ///< that holds its shared memory, as the kernel says; -1: it does not
+  std::string memory_reason;  ///< why there: "node 1 preferred", "not bound: ..."
 };
 
 /// Counters of one pool since it was made.

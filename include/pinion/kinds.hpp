@@ -3,8 +3,18 @@
 
 namespace pinion {
 
-/// How workers come into being. `automatic` chooses the cheapest one that is safe in this process.
-enum class StartMethod { automatic, fork, forkserver, spawn, thread, serial };
+/// How workers come into being.
+enum class StartMethod {
+  /// What `set_start_method` says; else `fork` where the process has one thread and less than 256
+  /// MiB
+  /// of private memory, else `forkserver` if the program calls `pinion::init`.
+  automatic,
+  fork,        ///< copies of this process, by a small copy made when the pool is
+  forkserver,  ///< the program started anew, once, which is then copied
+  spawn,       ///< the program started anew, for each worker
+  thread,      ///< not in this version
+  serial,      ///< not in this version
+};
 
 /// What a worker does when it has nothing to do.
 enum class Idle {

@@ -18,8 +18,8 @@ struct PoolOptions {
   unsigned processes = 0;           ///< 0: one per usable core
   RemoteCall initializer{};         ///< `pinion::call(f, args...)`: runs in each worker first
   unsigned child_concurrency = 16;  ///< coroutine tasks in flight per worker, at most 65,536
-  StartMethod start_method = StartMethod::automatic;  ///< of this version: `fork`
-  Placement placement{};                              ///< which CPUs
+  StartMethod start_method = StartMethod::automatic;
+  Placement placement{};       ///< which CPUs
   Idle idle = Idle::adaptive;  ///< what a worker does when it has nothing to do
   IoBackend io = IoBackend::automatic;
   /// Most shared memory that the pool may hold, in bytes; 0: a quarter of what cgroup and machine
@@ -35,6 +35,11 @@ struct TaskOptions {
   /// that is not back within `grace` is killed and replaced, and the item ends with `TaskTimeout`.
   TimeLimit timeout{};
   TimeLimit grace = std::chrono::seconds(1);
+  /// Of a map or a stream: an item that fails cancels all that has not started. Then `Cancelled` is
+  /// thrown only where there is no item's own error.
+  bool fail_fast = false;
+  /// Whether a submit waits at `PoolOptions::max_pending`; else it throws `ResourceError`.
+  bool wait_when_full = true;
 };
 
 /// Options of a stream: `Pool::imap` and its kin.

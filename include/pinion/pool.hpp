@@ -221,7 +221,7 @@ class Pool {
     detail::check_closure(callable);
     auto job = std::make_unique<detail::RangeMapJob<Callable, T, Items, spread>>(callable,
                                                                                  std::move(items));
-    job->chunk_items = chunking.items();
+    job->chunking = chunking;
     return AsyncResult<typename MapResult<R>::type>(
         detail::submit_map(*core_, std::move(job), options));
   }
@@ -262,7 +262,7 @@ class Pool {
                   "std::move, or give a view of it that lives as long as the stream.");
     const Callable& callable = f;
     detail::check_closure(callable);
-    const detail::StreamLimits limits{options.chunksize.items(), options.window, in_order};
+    const detail::StreamLimits limits{options.chunksize, options.window, in_order};
     return ResultStream<R>(std::make_unique<detail::Stream>(
         *core_, detail::stream_call<Callable, T, spread>(callable, core_->code),
         std::make_unique<Input>(std::forward<Range>(range), core_->code), limits, options.task));

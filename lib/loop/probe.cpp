@@ -8,16 +8,16 @@
 
 namespace pinion::loop {
 
-std::string describe_backend() {
+BackendHere backend_here() {
   try {
     const IoBackend wanted = backend_from_environment();
     const bool forced = wanted != IoBackend::automatic;
     Completions completions;
     const ChosenBackend chosen = make_backend(wanted, completions);
-    return std::string(chosen.kind == IoBackend::uring ? "uring: " : "poll: ") +
-           (forced ? "asked for by PINION_IO" : chosen.reason);
+    return {chosen.kind == IoBackend::uring ? "uring" : "poll",
+            forced ? "asked for by PINION_IO" : chosen.reason};
   } catch (const std::exception& e) {
-    return std::string("none: ") + e.what();
+    return {"none", e.what()};
   }
 }
 

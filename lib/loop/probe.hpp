@@ -5,7 +5,12 @@
 
 namespace pinion::loop {
 
-/// "uring: ..." or "poll: ..." with the reason. Makes a backend and drops it.
-std::string describe_backend();
+struct BackendHere {
+  std::string name;    ///< "uring", "poll", or "none" where the one asked for cannot be had
+  std::string reason;  ///< why that one
+};
+
+/// Makes a backend and drops it.
+[[nodiscard]] BackendHere backend_here();
 
 }  // namespace pinion::loop

@@ -81,14 +81,20 @@ Arena::Arena(unsigned workers, shm::Capacity capacity, std::uint64_t limit_bytes
       space_(layout_.arguments(), manager_.committed()),
       committed_(manager_.committed() + bells_.committed()) {}
 
-std::shared_ptr<shm::Segment> Arena::make_worker_segment(unsigned worker,
-                                                         std::uint32_t generation) const {
+WorkerSegment Arena::make_worker_segment(unsigned worker, std::uint32_t generation,
+                                         int numa_node) const {
   shm::SegmentHeader h = header(shm::SegmentKind::worker);
   h.worker = worker;
   h.generation = generation;
-  return std::make_shared<shm::Segment>("pinion-worker", range_,
-                                        worker_layout_.results() + shm::result_bytes_start,
-                                        shm::Sealed::for_all, h, PROT_READ);
+  // Before it is committed, and for what is committed later: a page stays where it is first.
+  topology::MemoryBinding memory;
+  const auto bind = [&](std::byte* begin, std::uint64_t size) {
+    memory = topology::bind_memory(begin, size, numa_node);
+  };
+  auto segment = std::make_shared<shm::Segment>("pinion-worker", range_,
+                                                worker_layout_.results() + shm::result_bytes_start,
+                                                shm::Sealed::for_all, h, PROT_READ, bind);
+  return {std::move(segment), std::move(memory)};
 }
 
 bool Arena::extend(shm::Segment& segment, std::uint64_t bytes) noexcept {

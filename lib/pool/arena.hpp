@@ -7,8 +7,15 @@
 
 #include "lib/shm/arena_layout.hpp"
 #include "lib/shm/space.hpp"
+#include "lib/topology/numa_memory.hpp"
 
 namespace pinion::pool {
+
+/// A worker's segment, and which memory node it was bound to.
+struct WorkerSegment {
+  std::shared_ptr<shm::Segment> segment;
+  topology::MemoryBinding memory;
+};
 
 class Arena {
  public:
@@ -16,10 +23,10 @@ class Arena {
   /// machine have free. Throws `ResourceError`.
   Arena(unsigned workers, shm::Capacity capacity, std::uint64_t limit_bytes);
 
-  /// A segment for a worker's new generation; the manager maps it read-only. Without the lock: it
-  /// makes and populates memory.
-  [[nodiscard]] std::shared_ptr<shm::Segment> make_worker_segment(unsigned worker,
-                                                                  std::uint32_t generation) const;
+  /// A segment for a worker's new generation, on memory of `numa_node` where that can be (-1: any);
+  /// the manager maps it read-only. Without the lock: it makes and populates memory.
+  [[nodiscard]] WorkerSegment make_worker_segment(unsigned worker, std::uint32_t generation,
+                                                  int numa_node) const;
   /// Counts it from now on; until `forget`.
   void adopt(const shm::Segment& segment) noexcept { committed_ += segment.committed(); }
   void forget(const shm::Segment& segment) noexcept { committed_ -= segment.committed(); }

@@ -51,8 +51,11 @@ class Backlog {
     return false;
   }
 
-  /// The next push does not allocate.
+  /// The next pushes do not allocate.
   void reserve_one() { make_room(); }
+  void reserve(std::size_t more) {
+    if (items_.reserve() < more) items_.set_capacity(2 * (items_.size() + more));
+  }
 
  private:
   using Items = boost::circular_buffer<Waiting>;

@@ -1,7 +1,10 @@
 #include "lib/pool/burial.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <csignal>
+#include <new>
 
 #include "lib/pool/chunk_outcomes.hpp"
 #include "lib/pool/side.hpp"
@@ -39,8 +42,37 @@ std::exception_ptr Burial::loss(const Lane& lane, const Flight& flight, ExitStat
   return std::make_exception_ptr(WorkerLost(std::move(details)));
 }
 
+namespace {
+
+/// A worker that has been reaped is buried once, so what that takes of memory is waited for.
+template <class F>
+auto with_memory(F f) {
+  for (;;) {
+    try {
+      return f();
+    } catch (const std::bad_alloc&) {
+      ::poll(nullptr, 0, 1);
+    }
+  }
+}
+
+}  // namespace
+
+/// What it had, the last first: each goes back to the front. They can be requeued without memory.
+std::vector<std::uint16_t> Burial::flights_of(const Lane& lane) {
+  std::vector<std::uint16_t> flights;
+  for (std::uint16_t i = 0; lane.in_flight() != 0 && i < lane.flights.size(); ++i) {
+    if (lane.flights[i].used()) flights.push_back(i);
+  }
+  std::sort(flights.begin(), flights.end(), [&](std::uint16_t a, std::uint16_t b) {
+    return lane.flights[a].position > lane.flights[b].position;
+  });
+  dispatcher_.reserve_requeue(lane, flights);
+  return flights;
+}
+
 void Burial::bury(Lane& lane, ExitStatus status) {
-  collector_.drain(lane);
+  with_memory([&] { collector_.drain(lane); });
   const std::uint64_t next = lane.tasks.position();
   std::uint64_t claimed = lane.worker_line().claimed.load(std::memory_order_acquire);
   // One that was never ready has taken none up. Else a witness before its birth or beyond what was
@@ -50,14 +82,7 @@ void Burial::bury(Lane& lane, ExitStatus status) {
   } else if (claimed < lane.birth_position || claimed > next) {
     claimed = next;
   }
-  // In the order in which they went out, the last first: each goes back to the front.
-  std::vector<std::uint16_t> flights;
-  for (std::uint16_t i = 0; lane.in_flight() != 0 && i < lane.flights.size(); ++i) {
-    if (lane.flights[i].used()) flights.push_back(i);
-  }
-  std::sort(flights.begin(), flights.end(), [&](std::uint16_t a, std::uint16_t b) {
-    return lane.flights[a].position > lane.flights[b].position;
-  });
+  const auto flights = with_memory([&] { return flights_of(lane); });
   lane.state = Lane::State::none;
   for (const std::uint16_t i : flights) {
     settle(lane, i, claimed, status);
@@ -65,7 +90,7 @@ void Burial::bury(Lane& lane, ExitStatus status) {
   }
   drop_segment(lane);
   dispatcher_.update(lane);
-  dispatcher_.feed();
+  dispatcher_.feed_if_possible();
 }
 
 void Burial::settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, ExitStatus status) {

@@ -23,6 +23,7 @@ class Burial {
   void bury(Lane& lane, ExitStatus status);
 
  private:
+  std::vector<std::uint16_t> flights_of(const Lane& lane);
   void settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, ExitStatus status);
   void settle_chunk(Lane& lane, std::uint16_t number, ExitStatus status);
   void settle_coroutines(Lane& lane, std::uint16_t number, ExitStatus status);

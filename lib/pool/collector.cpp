@@ -239,9 +239,12 @@ bool Collector::handle_chunk(Lane& lane, Flight& flight, const ResultMessage& me
     return true;
   }
   if (message.kind != ResultKind::chunk || message.items_done > flight.assigned) return false;
-  // Fewer only where it was told to stop early, or a lie, which would go on for ever.
+  // Fewer only where it was told to stop early, or has found an error on which to stop; or a lie,
+  // which would go on for ever.
   const auto limit = lane.verdicts[message.flight].limit.load(std::memory_order_relaxed);
-  if (message.items_done < ring::limit_of(limit, flight.position, flight.assigned)) return false;
+  const bool may_stop = map.options.fail_fast && message.items_done != 0;
+  const bool all = message.items_done >= ring::limit_of(limit, flight.position, flight.assigned);
+  if (!all && !may_stop) return false;
   // So that nothing throws once items have ended.
   map.taken_back.reserve(map.taken_back.size() + 1);
   state_.backlog.reserve_one();

@@ -1,8 +1,10 @@
 #include "lib/pool/core.hpp"
 
+#include <unistd.h>
 #include <pinion/errors.hpp>
 
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "lib/loop/loop.hpp"
@@ -11,6 +13,7 @@
 #include "lib/pool/side.hpp"
 #include "lib/pool/start_errors.hpp"
 #include "lib/pool/task_errors.hpp"
+#include "lib/topology/binding.hpp"
 
 namespace pinion::pool {
 
@@ -30,11 +33,20 @@ topology::Plan checked_plan(const PoolOptions& options) {
            std::to_string(options.child_concurrency));
   }
   if (options.max_pending == 0) refuse("PoolOptions::max_pending must be at least 1");
-  if (options.start_method != StartMethod::automatic && options.start_method != StartMethod::fork) {
-    refuse("PoolOptions::start_method: this version starts workers by fork only");
-  }
   if (options.io == IoBackend::automatic) static_cast<void>(loop::backend_from_environment());
   return topology::plan_here(options.placement, options.processes);
+}
+
+/// Where a bound worker may run now; before it has bound itself, where it will.
+topology::CpuSet cpus_of(const Lane& lane) {
+  if (lane.cpus.empty() || !lane.was_ready || lane.pid == 0 || lane.pid == ::getpid()) {
+    return lane.cpus;
+  }
+  try {
+    return topology::bound_cpus(lane.pid);
+  } catch (const std::system_error&) {  // it is gone, or hidden
+    return lane.cpus;
+  }
 }
 
 }  // namespace
@@ -243,8 +255,10 @@ std::vector<WorkerInfo> Core::infos() const {
     WorkerInfo info;
     info.index = lane->index;
     info.pid = lane->alive() ? lane->pid : 0;
-    info.cpus = lane->cpus.members();
+    info.cpus = cpus_of(*lane).members();
     info.numa_node = lane->numa_node;
+    info.memory_node = lane->memory_node;
+    info.memory_reason = lane->memory_reason;
     info.generation = lane->generation;
     info.tasks_done = lane->tasks_done;
     switch (lane->state) {

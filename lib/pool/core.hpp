@@ -97,7 +97,8 @@ class Core final : public detail::PoolCore {
   void require_same_process() const;
   void close_stream_inputs() noexcept;
   [[nodiscard]] bool is_full() const noexcept;
-  void lock_with_room(std::optional<Locked>& lock);
+  void lock_with_room(std::optional<Locked>& lock, const TaskOptions* options);
+  void wait_for_room(const TaskOptions* options);
   void keep_initializer();
 
   Ledger* ledger_;

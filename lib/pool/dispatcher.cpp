@@ -224,6 +224,7 @@ bool Dispatcher::send_range(Lane& lane, MapState& map, ItemRange range) {
   std::uint8_t flags = 0;
   if (map.timed) flags |= ring::task_is_timed;
   if (map.job->coroutine) flags |= ring::task_is_coroutine;
+  if (map.options.fail_fast) flags |= ring::task_stops_at_error;
   if (map.cost_ns != 0 && map.cost_ns < short_item_ns) flags |= ring::task_has_short_items;
   ring::TaskMessage message;
   set_code(message, map.code, flags);
@@ -349,7 +350,25 @@ void Dispatcher::free_flight(Lane& lane, std::uint16_t number) {
   if (left == 0 || left + 1 >= lane.depth) update(lane);
 }
 
+void Dispatcher::reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights) {
+  state_.backlog.reserve(flights.size());
+  std::size_t ranges = 0;  // of a chunk of coroutines each item may come back by itself
+  for (const std::uint16_t number : flights) {
+    const Flight& flight = lane.flights[number];
+    ranges += (flight.flags & ring::task_is_coroutine) != 0 ? flight.assigned : 1;
+  }
+  for (const std::uint16_t number : flights) {
+    const Flight& flight = lane.flights[number];
+    if (flight.map != nullptr) {
+      flight.map->taken_back.reserve(flight.map->taken_back.size() + ranges);
+    } else if (flight.entry != nullptr && (flight.stopping || state_.stopped())) {
+      Settler::side_of(*flight.entry);
+    }
+  }
+}
+
 void Dispatcher::requeue(Lane& lane, std::uint16_t number) {
+  reserve_requeue(lane, {&number, 1});
   Flight& flight = lane.flights[number];
   if (flight.map != nullptr) {
     MapState& map = *std::exchange(flight.map, nullptr);

@@ -33,7 +33,9 @@ class Dispatcher {
   void feed();
   void feed_if_possible() noexcept;
   /// A task that a worker has not started goes back to wait, ahead of the others. Frees the flight.
+  /// The strong guarantee; after `reserve_requeue` it does not throw.
   void requeue(Lane& lane, std::uint16_t flight);
+  void reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights);
 
   /// Items of a map that nobody has started wait again; of one that is being stopped, they end. The
   /// caller looks whether the map has ended.

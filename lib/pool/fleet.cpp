@@ -10,6 +10,9 @@
 #include "lib/os/memory_cgroup.hpp"
 #include "lib/os/pidfd.hpp"
 #include "lib/pool/remote_exception.hpp"
+#include "lib/start/anew.hpp"
+#include "lib/start/nursery.hpp"
+#include "lib/topology/numa_memory.hpp"
 
 namespace pinion::pool {
 
@@ -42,7 +45,17 @@ std::string describe(ExitStatus status) {
 }  // namespace
 
 void Fleet::start(start::WorkerMain worker_main) {
-  nursery_.emplace(worker_main);
+  switch (state_.options.start_method) {
+    case StartMethod::spawn:
+      maker_ = std::make_unique<start::Spawner>();
+      break;
+    case StartMethod::forkserver:
+      maker_ = std::make_unique<start::Nursery>();
+      break;
+    default:
+      maker_ = std::make_unique<start::Nursery>(worker_main);
+      break;
+  }
   for (const auto& lane : state_.lanes) give_birth(*lane);
 }
 
@@ -68,22 +81,23 @@ start::Birth Fleet::order_for(const Lane& lane) const {
   birth.initializer_code = state_.initializer_code;
   birth.initializer_offset = state_.initializer_offset;
   birth.initializer_bytes = state_.initializer_bytes;
-  for (const unsigned cpu : lane.cpus.members()) {
-    if (cpu >= start::cpus_max) continue;
-    birth.bound = 1;
-    birth.cpus[cpu / 64] |= std::uint64_t{1} << (cpu % 64);
-  }
+  static_assert(start::cpus_max >= topology::CpuSet::cpu_limit, "or a worker would not be bound");
+  birth.bound = lane.cpus.empty() ? 0 : 1;
+  std::copy(lane.cpus.words().begin(), lane.cpus.words().end(), birth.cpus);
   return birth;
 }
 
 void Fleet::give_birth(Lane& lane) {
-  auto segment = state_.arena.make_worker_segment(lane.index, lane.generation + 1);
+  auto made = state_.arena.make_worker_segment(lane.index, lane.generation + 1, lane.numa_node);
+  const int memory_node = topology::node_of_memory(made.segment->begin());
   start::Birth birth;
   {
     const Turns::Held held = turns_.take_urgently();  // the collector looks at the lane unlocked
     const Locked lock(state_);
-    state_.arena.adopt(*segment);
-    lane.segment = std::move(segment);
+    state_.arena.adopt(*made.segment);
+    lane.segment = std::move(made.segment);
+    lane.memory_node = memory_node;
+    lane.memory_reason = std::move(made.memory.reason);
     ++lane.generation;
     lane.reset_flights(state_.capacity.flights);
     lane.birth_position = lane.tasks.position();
@@ -108,11 +122,12 @@ void Fleet::give_birth(Lane& lane) {
   fds.fd[start::worker_eventfd] = lane.eventfd.get();
   start::Newborn born;
   try {
-    born = nursery_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
+    born = maker_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
   } catch (...) {
     abandon_birth(lane);
     throw;
   }
+  nursery_deaths_ = 0;
   // Not before: a worker that may have to be given up must not be ready, and given tasks.
   const Turns::Held held = turns_.take_urgently();
   const Locked lock(state_);
@@ -253,8 +268,17 @@ bool Fleet::hopeless(std::int64_t now_ns) const noexcept {
 }
 
 void Fleet::on_nursery_death() {
+  maker_->end();
+  ++nursery_deaths_;
+  if (state_.options.start_method == StartMethod::forkserver &&
+      nursery_deaths_ <= nursery_deaths_max) {
+    try {
+      maker_ = std::make_unique<start::Nursery>();
+      return;
+    } catch (const std::exception&) {  // the system is short of something: the pool goes on without
+    }
+  }
   nursery_dead_ = true;
-  nursery_->end();
   const Locked lock(state_);
   state_.counters.nursery_lost = true;
   for (const auto& lane : state_.lanes) lane->respawn_ns = 0;
@@ -331,7 +355,7 @@ void Fleet::let_go() {
 }
 
 void Fleet::end_nursery() noexcept {
-  nursery_.reset();
+  maker_.reset();
   // On a busy machine a process may just not have had the time to die.
   const std::int64_t deadline = os::deadline_ns(abandon_ns);
   bool all = true;

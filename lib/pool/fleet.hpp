@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "lib/pool/burial.hpp"
@@ -21,7 +21,8 @@ class Fleet {
   void start(start::WorkerMain worker_main);
   /// The worker's pidfd is readable.
   void on_death(Lane& lane);
-  /// The nursery has hung up: nobody is harmed, but nobody can be replaced.
+  /// The nursery has hung up: nobody is harmed. Where it was started anew another one is; else
+  /// nobody can be replaced.
   void on_nursery_death();
   /// Makes successors whose time has come.
   void respawn(std::int64_t now_ns);
@@ -40,7 +41,9 @@ class Fleet {
   /// Whether no process is left and none will come.
   [[nodiscard]] bool gone() const noexcept;
   void end_nursery() noexcept;
-  [[nodiscard]] int nursery_socket() const noexcept { return nursery_->socket(); }
+  [[nodiscard]] int nursery_socket() const noexcept {
+    return nursery_dead_ ? -1 : maker_->socket();
+  }
   /// Ends the pool: all that is pending ends with `PoolTerminated` and this cause.
   void fail(std::string cause);
   static void kill_all(State& state) noexcept;
@@ -58,6 +61,7 @@ class Fleet {
   static constexpr std::int64_t remind_after_ns = 1'000'000'000;
   static constexpr std::int64_t abandon_ns = 1'000'000'000;
   static constexpr std::int64_t nursery_answer_ns = 10'000'000'000;
+  static constexpr unsigned nursery_deaths_max = 3;
   static constexpr std::int64_t pause_first_ns = 1'000'000;
   static constexpr std::int64_t pause_max_ns = 100'000'000;
   static constexpr std::int64_t no_worker_ns_max = 2'000'000'000;
@@ -66,8 +70,9 @@ class Fleet {
   Dispatcher& dispatcher_;
   Burial& burial_;
   Turns& turns_;
-  std::optional<start::Nursery> nursery_;
-  bool nursery_dead_ = false;
+  std::unique_ptr<start::WorkerMaker> maker_;
+  bool nursery_dead_ = false;      // and none comes
+  unsigned nursery_deaths_ = 0;    // since a worker was made
   std::int64_t remind_ns_ = 0;     // when workers that were told to leave are woken again
   std::vector<os::Fd> abandoned_;  // pidfds
   std::uint64_t items_at_last_death_ = 0;

@@ -19,6 +19,7 @@
 #include "lib/os/pidfd.hpp"
 #include "lib/pool/flight.hpp"
 #include "lib/shm/arena_layout.hpp"
+#include "lib/shm/block_range.hpp"
 #include "lib/topology/cpu_set.hpp"
 
 namespace pinion::pool {
@@ -67,7 +68,9 @@ struct Lane {
   os::Fd eventfd;        // of all generations
   topology::CpuSet cpus;
   int numa_node = -1;
-  int only_cpu = -1;  // where it is bound to one
+  int memory_node = -1;       // where its segment begins, as the kernel says
+  std::string memory_reason;  // why there
+  int only_cpu = -1;          // where it is bound to one
   std::int64_t start_deadline_ns = 0;
   std::int64_t respawn_ns = 0;  // when there is no process: when the next one is made
   std::uint64_t birth_position = 0;
@@ -117,9 +120,8 @@ struct Lane {
 
   /// `bytes` at `offset` of the worker's segment, if they lie in what is committed; else null.
   [[nodiscard]] const std::byte* checked(std::uint64_t offset, std::uint64_t bytes) const noexcept {
-    const std::uint64_t end = segment->committed();
-    if (offset < results_begin || offset > end || bytes > end - offset) return nullptr;
-    return segment->begin() + offset;
+    const bool within = shm::lies_within(offset, bytes, results_begin, segment->committed());
+    return within ? segment->begin() + offset : nullptr;
   }
 
   /// Its process is to end now. It is given nothing more.

@@ -70,13 +70,12 @@ void Ledger::give(LedgerEntry& entry) noexcept {
   std::uint64_t next = 0;
   do {
     entry.next = static_cast<std::uint32_t>(word);
-    next = ((word & ~std::uint64_t{none}) + count_one) | number;
+    const std::uint64_t counted = word & ~std::uint64_t{none};
+    next = ((word & orphaned_bit) != 0 ? counted - count_one : counted + count_one) | number;
   } while (!ledger.head_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
                                                std::memory_order_relaxed));
-  // After the pool's end `out_` does not change, and the count started anew.
-  if ((next & orphaned_bit) != 0 && (next & count_mask) >> 32 == ledger.out_) {
-    ledger.take_down();
-  }
+  // From here on the ledger may be gone, unless this was the last.
+  if ((next & orphaned_bit) != 0 && (next & count_mask) == 0) ledger.take_down();
 }
 
 void Ledger::take_down() noexcept {
@@ -87,11 +86,12 @@ void Ledger::take_down() noexcept {
 
 void Ledger::orphan() noexcept {
   std::uint64_t word = head_.load(std::memory_order_acquire);
-  const std::uint32_t out = out_;
+  std::uint64_t left = 0;
   do {
-    out_ = out - static_cast<std::uint32_t>((word & count_mask) >> 32);
-    if (out_ == 0) return take_down();  // no handle is left, so nobody else comes here
-  } while (!head_.compare_exchange_weak(word, orphaned_bit | none, std::memory_order_acq_rel));
+    left = out_ - ((word & count_mask) >> 32);
+    if (left == 0) return take_down();  // no handle is left, so nobody else comes here
+  } while (!head_.compare_exchange_weak(word, orphaned_bit | left << 32 | none,
+                                        std::memory_order_acq_rel));
   // From here on the ledger is the handles': the last one may have taken it down already.
 }
 

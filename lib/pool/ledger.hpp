@@ -5,7 +5,7 @@
 // since nothing is ever popped singly). The list's head word also counts, so that whoever brings
 // back the last entry after the pool's end knows it, and takes the ledger down.
 //
-//   head word:  | orphaned 1 | given back 31 | newest entry 32 |
+//   head word:  | orphaned 1 | given back, once orphaned: still out 31 | newest entry 32 |
 #pragma once
 
 #include <pinion/detail/entry.hpp>

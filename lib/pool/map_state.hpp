@@ -31,6 +31,9 @@ struct MapState {
   std::uint64_t ended = 0;        // items with an outcome
   std::uint32_t cost_ns = 0;      // of an item; 0: not known
   std::uint32_t chunk_items_max = 1 << 24;
+  std::uint32_t round_chunks = 0;     // of factoring: chunks that are left of the round
+  std::uint64_t round_items = 0;      // ... and the size of each
+  bool failing = false;               // with fail_fast: an item has failed
   std::vector<ItemRange> taken_back;  // given out, not started, to be given out again
 
   [[nodiscard]] bool stopping() const noexcept { return stop_error != nullptr; }
@@ -58,25 +61,45 @@ struct MapState {
     return taken;
   }
 
-  /// How many items the next chunk has.
-  [[nodiscard]] std::uint32_t chunk_items(unsigned workers) const noexcept {
-    const std::uint64_t count_max = chunk_items_max;
-    if (job->chunk_items != 0) {
-      return static_cast<std::uint32_t>(std::min<std::uint64_t>(job->chunk_items, count_max));
+  /// How many items the next chunk has. Called once for each.
+  [[nodiscard]] std::uint32_t chunk_items(unsigned workers) noexcept {
+    const std::uint64_t left = unassigned();
+    std::uint64_t n = 1;
+    switch (job->chunking.kind()) {
+      case Chunking::Kind::fixed:
+        n = job->chunking.items();
+        break;
+      case Chunking::Kind::guided:
+        n = left / workers;
+        break;
+      case Chunking::Kind::factoring:
+        if (round_chunks == 0) {
+          round_chunks = workers;
+          round_items = (left + 2 * std::uint64_t{workers} - 1) / (2 * std::uint64_t{workers});
+        }
+        --round_chunks;
+        n = round_items;
+        break;
+      case Chunking::Kind::automatic:
+        n = automatic_items(left, workers);
+        break;
     }
-    if (job->coroutine) return 1;
-    std::uint64_t n = job->items / (std::uint64_t{64} * workers);
-    if (job->streams) n = cost_ns != 0 ? count_max : 1;  // it has no length: by its cost alone
-    if (cost_ns != 0) n = std::min<std::uint64_t>(n, chunk_ns_max / cost_ns);
-    n = std::min<std::uint64_t>(n,
-                                chunk_bytes_max / std::max<std::size_t>(1, job->item_bytes_hint));
-    n = std::min(n, unassigned() / (std::uint64_t{2} * workers));
-    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(n, 1, count_max));
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(n, 1, chunk_items_max));
   }
 
   /// A chunk of `count` items found no room in the arena.
   void shrink_chunks(std::uint32_t count) noexcept {
     chunk_items_max = std::max<std::uint32_t>(1, count / 2);
+  }
+
+  [[nodiscard]] std::uint64_t automatic_items(std::uint64_t left, unsigned workers) const noexcept {
+    if (job->coroutine) return 1;
+    std::uint64_t n = job->items / (std::uint64_t{64} * workers);
+    if (job->streams) n = cost_ns != 0 ? chunk_items_max : 1;  // it has no length: by cost alone
+    if (cost_ns != 0) n = std::min<std::uint64_t>(n, chunk_ns_max / cost_ns);
+    n = std::min<std::uint64_t>(n,
+                                chunk_bytes_max / std::max<std::size_t>(1, job->item_bytes_hint));
+    return std::min(n, left / (std::uint64_t{2} * workers));
   }
 
   static constexpr std::uint64_t chunk_ns_max = 1'000'000;  // measured work of an automatic chunk

@@ -129,7 +129,7 @@ void Service::run() noexcept {
 bool Service::begin() noexcept {
   try {
     fleet_.start(worker_main_);
-    watch(epoll_.get(), fleet_.nursery_socket(), nursery_tag, EPOLLRDHUP);
+    watch_nursery();
     watch_processes();
     while (state_.start_error.empty() && state_.ready_workers < state_.workers) {
       handle_events(unwatched_ ? os::now_ns() + unwatched_ns : fleet_.next_event_ns());
@@ -159,6 +159,18 @@ bool Service::begin() noexcept {
     }
   }
   return false;
+}
+
+/// One that cannot be watched is of no use.
+void Service::watch_nursery() {
+  while (fleet_.nursery_socket() >= 0) {
+    try {
+      watch(epoll_.get(), fleet_.nursery_socket(), nursery_tag, EPOLLRDHUP);
+      return;
+    } catch (const std::exception&) {
+      fleet_.on_nursery_death();
+    }
+  }
 }
 
 void Service::watch_processes() {
@@ -210,9 +222,11 @@ void Service::handle_events(std::int64_t until_ns) {
       // Who has the baton may have looked already, and be about to leave it.
       const Turns::Held held = turns_.take_urgently();
       collector_.collect();
+      turns_.stop_failing();
     } else if (tag == nursery_tag) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_socket(), nullptr);
       fleet_.on_nursery_death();
+      watch_nursery();
     } else if (tag == abandoned_tag) {
       for (const os::Fd& pidfd : fleet_.reap_abandoned()) {
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pidfd.get(), nullptr);
@@ -223,6 +237,10 @@ void Service::handle_events(std::int64_t until_ns) {
       if (lane.pidfd) {
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, lane.pidfd.get(), nullptr);
         fleet_.on_death(lane);
+        if (state_.failing.load(std::memory_order_relaxed)) {
+          const Turns::Held held = turns_.take_urgently();
+          turns_.stop_failing();
+        }
       }
     }
   }
@@ -267,7 +285,10 @@ void Service::collect() {
   const Turns::Held held(turns_);
   while (needed() && !state_.baton.wanted()) {
     state_.note_collecting();
-    if (collector_.collect()) continue;
+    if (collector_.collect()) {
+      turns_.stop_failing();
+      continue;
+    }
     bool soon = false;
     {
       const Locked lock(state_);

@@ -39,6 +39,7 @@ class Service {
   void handle_events(std::int64_t timeout_ns);
   void turn();
   void collect();
+  void watch_nursery();
   void watch_processes();
   void abandon();
   void stop_everything();

@@ -96,6 +96,10 @@ void Settler::count_items(MapState& map, std::uint32_t count, bool failed) {
   (failed ? state_.counters.failed : state_.counters.completed) += count;
   count_down(count);
   if (map.job->streams) state_.baton.tell(map.job);
+  if (failed && map.options.fail_fast && !map.stopping()) [[unlikely]] {
+    map.failing = true;
+    state_.failing.store(true, std::memory_order_relaxed);
+  }
 }
 
 void Settler::item_value(MapState& map, std::uint64_t item, std::span<const std::byte> bytes) {

@@ -93,6 +93,7 @@ struct State {
   std::atomic<bool> controls_waiting{false};  // messages that a worker has no slots for yet
   std::atomic<std::uint64_t> collected{0};    // times that results were looked for
   std::atomic<std::uint64_t> wakes{0};        // system calls that woke a worker
+  std::atomic<bool> failing{false};           // a map is to be stopped, since an item has failed
   std::atomic<bool> refusing{false};          // no longer accepting
   std::atomic<bool> room_wanted{false};       // a submit waits for `pending` to fall
   std::atomic<bool> service_told{false};

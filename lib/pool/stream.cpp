@@ -37,12 +37,12 @@ class Stream::State {
         const TaskOptions& options)
       : core_(core),
         window_(limits.window != 0 ? limits.window
-                                   : default_window(core, call, limits.chunk_items)),
+                                   : default_window(core, call, limits.chunking.items())),
         input_(std::move(input)) {
-    const std::size_t chunk = std::clamp<std::size_t>(limits.chunk_items, 1, window_);
+    const std::size_t chunk = std::clamp<std::size_t>(limits.chunking.items(), 1, window_);
     piece_ = std::max(chunk, window_ / 4 / chunk * chunk);
     auto job = std::make_unique<StreamJob>(std::move(call), limits.in_order);
-    job->chunk_items = std::min(limits.chunk_items, window_);
+    job->chunking = limits.chunking.items() > window_ ? Chunking::fixed(window_) : limits.chunking;
     job_ = job.get();
     handle_ = EntryHandle(core.open_stream(std::move(job), options));
     const std::lock_guard lock(input_mutex_);

@@ -22,8 +22,7 @@ class StreamJob final : public detail::MapJob {
   StreamJob(detail::StreamCall call, bool in_order);
 
   [[nodiscard]] std::size_t chunk_bytes(std::uint64_t first, std::uint32_t count) const override;
-  void write_chunk(std::uint64_t first, std::uint32_t count,
-                   detail::Writer& writer) const override;
+  void write_chunk(std::uint64_t first, std::uint32_t count, detail::Writer& writer) const override;
   void take_value(std::uint64_t item, std::span<const std::byte> bytes) override;
   void take_values(std::uint64_t first, std::uint32_t count, const std::byte* bytes) override;
   void take_remote_error(std::uint64_t item, std::span<const std::byte> bytes) noexcept override;
@@ -64,8 +63,8 @@ class StreamJob final : public detail::MapJob {
   const bool in_order_;
   std::unordered_map<std::uint64_t, Item> items_;
   std::uint64_t added_ = 0;
-  std::uint64_t next_ready_ = 0;      // in order: the first that has not ended
-  std::uint64_t next_taken_ = 0;      // in order
+  std::uint64_t next_ready_ = 0;                 // in order: the first that has not ended
+  std::uint64_t next_taken_ = 0;                 // in order
   boost::circular_buffer<std::uint64_t> ended_;  // else: in the order in which they ended
   std::atomic<std::uint64_t> ready_{0};
   std::atomic<std::uint64_t> outstanding_{0};

@@ -30,14 +30,25 @@ bool Core::is_full() const noexcept {
 }
 
 /// Takes the lock when there is room, or nothing is accepted any more.
-void Core::lock_with_room(std::optional<Locked>& lock) {
+void Core::lock_with_room(std::optional<Locked>& lock, const TaskOptions* options) {
   for (;;) {
     lock.emplace(state_);
     if (!is_full()) [[likely]]
       return;
     lock.reset();
-    turns_.wait_for_room(os::never_ns);
+    wait_for_room(options);
   }
+}
+
+void Core::wait_for_room(const TaskOptions* options) {
+  if (options != nullptr && !options->wait_when_full) {
+    turns_.poll();  // it may only look full
+    if (state_.pending.load(std::memory_order_relaxed) < state_.options.max_pending) return;
+    throw ResourceError(
+        "PoolOptions::max_pending", std::to_string(state_.pending.load()) + " items are pending",
+        "wait for results, raise the limit, or let TaskOptions::wait_when_full wait");
+  }
+  turns_.wait_for_room(os::never_ns);
 }
 
 LedgerEntry* Core::submit(const detail::Submission& s) {
@@ -50,7 +61,7 @@ LedgerEntry* Core::submit(const detail::Submission& s) {
   LedgerEntry* entry = nullptr;
   {
     std::optional<Locked> lock;
-    lock_with_room(lock);
+    lock_with_room(lock, s.options);
     entry = &open_entry(s.options);
     dispatcher_.submit(*entry, token, flags, std::span(s.inline_arguments, s.inline_bytes));
   }
@@ -128,7 +139,7 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
         reserved.give_back();
       }
       lock.reset();
-      turns_.wait_for_room(os::never_ns);
+      wait_for_room(s.options);
       lock.emplace(state_);
     }
     if (error || !state_.accepting()) reserved.give_back();
@@ -185,7 +196,7 @@ LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOpt
   LedgerEntry* entry = nullptr;
   {
     std::optional<Locked> lock;
-    lock_with_room(lock);
+    lock_with_room(lock, options);
     require_open();
     state_.maps.reserve(state_.maps.size() + 1);
     entry = &open_entry(nullptr, true);

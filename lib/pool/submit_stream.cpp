@@ -36,7 +36,7 @@ bool Core::extend_stream(StreamJob& job, std::vector<detail::StreamArgument>&& a
   const std::uint64_t items = arguments.size();
   {
     std::optional<Locked> lock;
-    lock_with_room(lock);
+    lock_with_room(lock, nullptr);
     if (!job.open || state_.stopped()) return false;
     MapState& map = *job.map;
     state_.backlog.reserve_one();

@@ -1,5 +1,7 @@
 #include "lib/pool/takeback.hpp"
 
+#include <pinion/errors.hpp>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -49,12 +51,13 @@ std::uint64_t movable(const Lane& lane) noexcept {
 }  // namespace
 
 std::vector<std::uint16_t> TakeBack::revoke(Lane& lane, const std::vector<std::uint16_t>& flights) {
+  std::vector<std::uint16_t> unstarted;
+  unstarted.reserve(flights.size());  // nothing throws once they are taken back
   ring::Revocation revocation(*lane.line);
   for (const std::uint16_t number : flights) {
     revocation.add(lane.verdicts[number], lane.flights[number].position);
   }
   const std::uint64_t claimed = revocation.publish(lane.worker_line(), lane.fencing);
-  std::vector<std::uint16_t> unstarted;
   // A witness outside what was given to it proves nothing: then all count as started.
   if (claimed > lane.tasks.position()) return unstarted;
   for (const std::uint16_t number : flights) {
@@ -108,6 +111,7 @@ void TakeBack::end_waiting(LedgerEntry& entry, const std::exception_ptr& error) 
 }
 
 bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error) {
+  Settler::side_of(entry);  // nothing throws once it is taken back
   if (state_.backlog.remove([&](const Waiting& w) { return w.entry == &entry; })) {
     end_waiting(entry, error);
     return true;
@@ -130,6 +134,17 @@ bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error
 bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
   map.stop_error = error;
   settler_.close_input(map);
+  // First what is with nobody: for that no memory is needed.
+  for (const ItemRange& range : map.taken_back) {
+    settler_.items_stopped(map, range.first, range.count, error);
+  }
+  map.taken_back.clear();
+  for (std::uint64_t left = map.job->items - map.next; left != 0;) {
+    const auto n = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, 1U << 30));
+    settler_.items_stopped(map, map.next, n, error);
+    map.next += n;
+    left -= n;
+  }
   bool runs = false;
   for (const auto& lane : state_.lanes) {
     if (lane->in_flight() == 0) continue;
@@ -153,18 +168,20 @@ bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
       runs = runs || free != 0;
     }
   }
-  for (const ItemRange& range : map.taken_back) {
-    settler_.items_stopped(map, range.first, range.count, error);
-  }
-  map.taken_back.clear();
-  for (std::uint64_t left = map.job->items - map.next; left != 0;) {
-    const auto n = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, 1U << 30));
-    settler_.items_stopped(map, map.next, n, error);
-    map.next += n;
-    left -= n;
-  }
   settler_.finish_map(map);
   return !runs;
+}
+
+void TakeBack::stop_failing() {
+  for (std::size_t i = state_.maps.size(); i-- > 0;) {  // one that ends is replaced by the last
+    MapState& map = *state_.maps[i];
+    if (!map.failing || map.stopping()) continue;
+    cancel_map(map, std::make_exception_ptr(Cancelled(
+                        "the item was cancelled, because another one of its map had failed "
+                        "(TaskOptions::fail_fast)")));
+  }
+  state_.failing.store(false, std::memory_order_relaxed);
+  dispatcher_.feed();
 }
 
 void TakeBack::stop_everything() {
@@ -190,6 +207,7 @@ void TakeBack::stop_everything() {
       if (lane->flights[i].entry != nullptr) singles.push_back(i);
     }
     if (singles.empty()) continue;
+    for (const std::uint16_t i : singles) Settler::side_of(*lane->flights[i].entry);
     for (const std::uint16_t i : revoke(*lane, singles)) {
       settler_.local_error(*std::exchange(lane->flights[i].entry, nullptr), error);
     }
@@ -204,6 +222,7 @@ bool TakeBack::balance() {
 }
 
 bool TakeBack::move_work() {
+  if (state_.stopped()) return false;
   if (!state_.backlog.empty() || state_.idle_lanes.next(0) < 0) return false;
   Lane* busiest = nullptr;
   std::uint64_t most = 0;
@@ -239,6 +258,7 @@ void TakeBack::move_half(Lane& from) {
   if (!flights.empty()) {
     flights.erase(flights.begin(),
                   flights.begin() + static_cast<std::ptrdiff_t>(flights.size() / 2));
+    dispatcher_.reserve_requeue(from, flights);
     const auto taken = revoke(from, flights);
     // Latest first, each to the front: so they keep their order.
     for (auto it = taken.rbegin(); it != taken.rend(); ++it) dispatcher_.requeue(from, *it);
@@ -253,6 +273,7 @@ void TakeBack::move_half(Lane& from) {
         ring::items_started(line.progress.load(std::memory_order_acquire));
     if (started >= flight.assigned) return;
     const std::uint32_t half = started + (flight.assigned - started) / 2;
+    dispatcher_.reserve_requeue(from, {&running, 1});
     const std::uint32_t free = cut(from, running, half);
     if (free >= flight.assigned) return;
     MapState& map = *flight.map;

@@ -21,6 +21,8 @@ class TakeBack {
 
   /// True when the entry now ends with `error` and nothing of it runs or will.
   bool cancel(LedgerEntry& entry, const std::exception_ptr& error);
+  /// Cancels what has not started of maps of which an item has failed.
+  void stop_failing();
   /// The pool stops: ends all that waits or has provably not started.
   void stop_everything();
   /// Gives an idle worker the later half of what the busiest has not started, if it is stuck.

@@ -6,6 +6,40 @@
 #include "lib/topology/usable_cpus.hpp"
 
 namespace pinion {
+namespace {
+
+unsigned count(const topology::Topology& machine, topology::Level level) {
+  return static_cast<unsigned>(machine.level(level).size());
+}
+
+void describe_machine(TopologyReport& report, const topology::Topology& machine) {
+  report.sockets = count(machine, topology::Level::sockets);
+  report.cores = count(machine, topology::Level::cores);
+  report.threads = count(machine, topology::Level::threads);
+  for (const auto& node : machine.numa_nodes()) {
+    report.numa_nodes.push_back({node.index, node.cpus.text(), node.memory_bytes});
+  }
+}
+
+void describe_usable(TopologyReport& report, const topology::UsableCpus& usable) {
+  for (const auto& source : usable.sources) {
+    report.sources.push_back({source.name, source.said, source.decided});
+  }
+  report.usable = usable.own().text();
+  report.quota_cores = usable.quota_cores;
+}
+
+void describe_plan(TopologyReport& report, const topology::Plan& plan) {
+  report.decided_by = plan.source;
+  for (const auto& place : plan.places) report.places.push_back(place.text());
+  for (const auto& worker : plan.workers) {
+    report.workers.push_back({worker.cpus.text(), worker.numa_node});
+  }
+  report.spare = plan.spare.text();
+  report.notes = plan.notes;
+}
+
+}  // namespace
 
 TopologyReport describe_topology(const Placement& placement, unsigned processes) {
   const topology::Topology& machine = topology::Topology::machine();
@@ -13,27 +47,13 @@ TopologyReport describe_topology(const Placement& placement, unsigned processes)
   const topology::UsableCpus usable =
       topology::share_between_ranks(topology::usable_cpus(), machine, environment);
   TopologyReport report;
-  for (const auto& source : usable.sources) {
-    report.usable.emplace_back((source.decided ? "* " : "  ") + source.name, source.said);
-  }
-  report.usable.emplace_back("  usable", usable.own().text());
-  const topology::Plan plan =
-      topology::make_plan(placement, processes, machine, usable, environment);
-  report.placement.push_back("decided by " + plan.source);
-  for (std::size_t i = 0; i < plan.workers.size(); ++i) {
-    const auto& worker = plan.workers[i];
-    std::string line = "worker " + std::to_string(i) + ": ";
-    line += worker.cpus.empty() ? "not bound" : "CPU " + worker.cpus.text();
-    if (worker.numa_node >= 0) line += ", NUMA node " + std::to_string(worker.numa_node);
-    report.placement.push_back(std::move(line));
-  }
-  if (!plan.spare.empty()) report.placement.push_back("kept free: CPU " + plan.spare.text());
-  for (const std::string& note : plan.notes) report.placement.push_back("note: " + note);
-  for (const auto& node : machine.numa_nodes()) {
-    report.numa.push_back("node " + std::to_string(node.index) + ": CPU " + node.cpus.text() +
-                          ", " + std::to_string(node.memory_bytes >> 20) + " MiB");
-  }
-  report.io = loop::describe_backend();
+  describe_machine(report, machine);
+  describe_usable(report, usable);
+  describe_plan(report, topology::make_plan(placement, processes, machine, usable, environment));
+  report.bind = placement.bind();
+  loop::BackendHere io = loop::backend_here();
+  report.io_backend = std::move(io.name);
+  report.io_reason = std::move(io.reason);
   return report;
 }
 

@@ -81,6 +81,7 @@ Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
     if (reached()) return Turn::reached;
     if (state_.baton.urgently_wanted()) return Turn::handed_on;
     if (collector_.collect()) {
+      stop_failing();
       idle_since_ns = 0;
       rounds = 0;
       continue;
@@ -192,6 +193,14 @@ void Turns::poll() {
   const Held held(*this);
   state_.note_collecting();
   collector_.collect();
+  stop_failing();
+}
+
+void Turns::stop_failing() {
+  if (!state_.failing.load(std::memory_order_relaxed)) [[likely]]
+    return;
+  const Locked lock(state_);
+  takeback_.stop_failing();
 }
 
 void Turns::become_owner() noexcept {

@@ -31,6 +31,8 @@ class Turns {
   void wait_for_callbacks(const std::function<bool()>& reached);
   /// Takes in what has arrived, if nobody else collects.
   void poll();
+  /// Called by the baton's owner after it has collected, and after burials.
+  void stop_failing();
 
   /// The baton, for as long as this lives.
   class Held {

@@ -44,6 +44,7 @@ enum TaskFlags : std::uint8_t {
   task_is_timed = 2,  // each item's start is stamped; the limit stands in its verdict
   task_is_coroutine = 4,
   task_has_short_items = 8,  // under 100 ns each: they are started in strips
+  task_stops_at_error = 16,  // a plain chunk ends with the first item that fails
 };
 
 struct TaskMessage {

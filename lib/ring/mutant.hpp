@@ -1,8 +1,9 @@
 // Faults that a test build has on purpose: a test that does not find them is no test.
 //
 // Each names one thing that the protocols must not do. A build with -DPINION_MUTANT=name has that
-// fault; tests/explore has each of them without a special build. Code that has such a fault says
-// `if constexpr (... mutant == Mutant::name)`.
+// fault; tests/explore (and for blocks tests/unit/block_range_test.cpp) has each of them without a
+// special build. Code that has such a fault says `if constexpr (... mutant == Mutant::name)`. What a
+// worker of before has written, taken for its successor's, is a fault of tests/model/respawn.pml.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,6 @@ enum class Mutant : std::uint8_t {
   relaxed_publish,      // it is stored without order
   double_fetch,         // what was checked is read from shared memory once more
   unchecked_end,        // a block's end is judged by offset + bytes, which may overflow
-  no_generation,        // what a worker of before has written is taken for its successor's
   no_credit,            // a slot is written that may not have been read
   no_parking_barrier,   // a sleeper looks at its slots without a barrier
   silent_bell,          // a sleeper is woken, and its word is not changed before

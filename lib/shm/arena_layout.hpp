@@ -46,7 +46,8 @@ struct ModuleEntry {
   std::atomic<std::uint32_t> ready;  // 1 once the rest is written (release)
   std::uint32_t build_id_bytes;
   std::uint8_t build_id[32];
-  char path[472];
+  std::uint8_t is_program;  // not a library: it cannot be loaded
+  char path[471];
 };
 static_assert(sizeof(ModuleEntry) == 512);
 inline constexpr std::size_t modules_max = 256;

@@ -59,7 +59,7 @@ void populate(std::byte* begin, std::uint64_t bytes, bool writable) noexcept {
 }
 
 Segment::Segment(const char* name, std::uint64_t size, std::uint64_t committed, Sealed sealed,
-                 SegmentHeader header, int protection)
+                 SegmentHeader header, int protection, const Prepare& prepare)
     : fd_(make_memfd(name)) {
   set_size(fd_.get(), size);
   // The header is written through a mapping of its own, so that `protection` can be read-only.
@@ -70,6 +70,7 @@ Segment::Segment(const char* name, std::uint64_t size, std::uint64_t committed, 
   writable_ = (protection & PROT_WRITE) != 0;
   mapping_ = os::Mapping(fd_.get(), size, protection);
   mapping_.keep_private();
+  if (prepare) prepare(mapping_.begin(), size);
   commit(committed);
   if (writable_) {
     std::memcpy(mapping_.begin(), &header, sizeof header);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "lib/os/fd.hpp"
@@ -49,10 +50,14 @@ class Segment {
  public:
   Segment() = default;
 
+  /// What is done to the address range before any memory is committed: a memory node is chosen.
+  using Prepare = std::function<void(std::byte* begin, std::uint64_t size)>;
+
   /// Makes a segment of `size` bytes of address range, with its first `committed` bytes committed
-  /// and populated, mapped here with `protection`. Throws `ResourceError` or `std::system_error`.
+  /// and populated, mapped here with `protection`. Throws `ResourceError` or `std::system_error`,
+  /// and what `prepare` throws.
   Segment(const char* name, std::uint64_t size, std::uint64_t committed, Sealed sealed,
-          SegmentHeader header, int protection);
+          SegmentHeader header, int protection, const Prepare& prepare = {});
 
   /// Commits memory up to `committed` bytes from the start. Throws `ResourceError`; what was
   /// committed stays.

@@ -8,8 +8,8 @@
 
 namespace pinion::start {
 
-/// A worker may be bound to CPUs below this number.
-inline constexpr unsigned cpus_max = 4096;
+/// A worker may be bound to CPUs below this number: all that a set of them can name.
+inline constexpr unsigned cpus_max = 16'384;
 
 /// The order for one worker. Plain data: it travels to the nursery, later to a new program.
 struct Birth {
@@ -35,7 +35,7 @@ struct Birth {
   std::uint64_t initializer_offset = 0;  // of its arguments in the manager's segment
   std::uint64_t initializer_bytes = 0;
   std::int64_t spin_ns = 0;
-  std::uint64_t cpus[cpus_max / 64] = {};
+  std::uint64_t cpus[cpus_max / 64] = {};  // bit b of word w: CPU 64 w + b
 };
 static_assert(std::is_trivially_copyable_v<Birth>);
 

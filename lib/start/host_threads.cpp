@@ -19,9 +19,9 @@ bool harmless(const std::string& name) {
 
 }  // namespace
 
-void require_no_other_threads() {
+std::string other_thread() {
   DIR* list = ::opendir("/proc/self/task");
-  if (list == nullptr) return;  // no /proc: nothing can be said
+  if (list == nullptr) return {};  // no /proc: nothing can be said
   const std::string self = std::to_string(::syscall(SYS_gettid));
   std::string other;
   while (const dirent* entry = ::readdir(list)) {
@@ -32,11 +32,16 @@ void require_no_other_threads() {
     if (std::getline(file, name) && !harmless(name)) other = name;
   }
   ::closedir(list);
+  return other;
+}
+
+void require_no_other_threads() {
+  const std::string other = other_thread();
   if (other.empty()) return;
   throw StartError(
       "the program has other threads (one is named \"" + other +
       "\"), so its workers cannot be made by fork: make the pool before the first thread, or "
-      "before the library that makes threads is initialised");
+      "before the library that makes threads is initialised, or use the start method forkserver");
 }
 
 }  // namespace pinion::start

@@ -1,10 +1,14 @@
 // Whether this process may be forked: only one thread would go on in the child.
 #pragma once
 
+#include <string>
+
 namespace pinion::start {
 
-/// Throws `StartError` where the process has threads besides the caller and the service and helper
-/// threads of pools.
+/// The name of a thread besides the caller and the service and helper threads of pools; empty where
+/// there is none.
+std::string other_thread();
+/// Throws `StartError` where there is one.
 void require_no_other_threads();
 
 }  // namespace pinion::start

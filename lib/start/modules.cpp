@@ -15,12 +15,6 @@ namespace pinion::start {
 
 namespace {
 
-struct Module {
-  std::uintptr_t base = 0;
-  std::string path;
-  std::vector<std::uint8_t> build_id;
-};
-
 std::vector<std::uint8_t> build_id_of(const dl_phdr_info& info) {
   for (int i = 0; i < info.dlpi_phnum; ++i) {
     const auto& header = info.dlpi_phdr[i];
@@ -84,7 +78,7 @@ CodeToken ModuleTable::find(const void* code) {
   bool found = false;
   for_each_module([&](const dl_phdr_info& info, bool first) {
     if (!holds_code(info, address)) return false;
-    module = {info.dlpi_addr, path_of(info, first), build_id_of(info)};
+    module = {info.dlpi_addr, first, path_of(info, first), build_id_of(info)};
     return found = true;
   });
   if (!found) {
@@ -95,15 +89,14 @@ CodeToken ModuleTable::find(const void* code) {
   const std::uintptr_t offset = address - module.base;
   if (offset > UINT32_MAX) throw EncodingError("code lies more than 4 GiB into its module");
   const std::lock_guard lock(mutex_);
-  const std::uint16_t number = number_of(module.base, module.path, module.build_id);
+  const std::uint16_t number = number_of(module);
   known_.push_back({code, {number, static_cast<std::uint32_t>(offset)}});
   cache_[slot_of(code)].store(&known_.back(), std::memory_order_release);
   return known_.back().token;
 }
 
-std::uint16_t ModuleTable::number_of(std::uintptr_t base, const std::string& path,
-                                     const std::vector<std::uint8_t>& build_id) {
-  const auto it = std::find(bases_.begin(), bases_.end(), base);
+std::uint16_t ModuleTable::number_of(const Module& module) {
+  const auto it = std::find(bases_.begin(), bases_.end(), module.base);
   const auto number = static_cast<std::uint16_t>(it - bases_.begin());
   if (it != bases_.end()) return number;
   if (bases_.size() == shm::modules_max) {
@@ -111,12 +104,14 @@ std::uint16_t ModuleTable::number_of(std::uintptr_t base, const std::string& pat
                         " programs and libraries");
   }
   shm::ModuleEntry& entry = entries_[number];
+  const auto& [base, is_program, path, build_id] = module;
   if (path.size() >= sizeof entry.path || build_id.size() > sizeof entry.build_id) {
     throw EncodingError("the path of a library is too long for a worker: " + path);
   }
   entry.build_id_bytes = static_cast<std::uint32_t>(build_id.size());
   std::copy(build_id.begin(), build_id.end(), entry.build_id);
   std::memcpy(entry.path, path.c_str(), path.size() + 1);
+  entry.is_program = is_program ? 1 : 0;
   entry.ready.store(1, std::memory_order_release);
   bases_.push_back(base);
   return number;
@@ -148,6 +143,12 @@ void* ModuleView::resolve(CodeToken token) {
       throw EncodingError(path +
                           " has no build-id, so a worker cannot tell whether it loads the "
                           "same code; link it with -Wl,--build-id");
+    }
+    if (entry.is_program != 0) {
+      throw EncodingError(
+          "a task names code of the program " + path +
+          ", which this worker does not run, and a program cannot be loaded: call "
+          "pinion::init(argc, argv) in the first line of its main, or use the start method fork");
     }
     if (::dlopen(path.c_str(), RTLD_NOW) == nullptr) {
       const char* why = ::dlerror();

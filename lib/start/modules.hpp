@@ -54,8 +54,13 @@ class ModuleTable {
     return (bits >> 4 ^ bits >> 12) % cache_slots;
   }
   CodeToken find(const void* code);
-  std::uint16_t number_of(std::uintptr_t base, const std::string& path,
-                          const std::vector<std::uint8_t>& build_id);
+  struct Module {
+    std::uintptr_t base = 0;
+    bool is_program = false;
+    std::string path;
+    std::vector<std::uint8_t> build_id;
+  };
+  std::uint16_t number_of(const Module& module);
 
   static constexpr std::size_t cache_slots = 256;
   shm::ModuleEntry* entries_;

@@ -18,6 +18,7 @@
 #include "lib/os/clock.hpp"
 #include "lib/os/fd_passing.hpp"
 #include "lib/os/pidfd.hpp"
+#include "lib/start/anew.hpp"
 #include "lib/start/child_process.hpp"
 
 namespace pinion::start {
@@ -96,7 +97,9 @@ void answer(int socket, std::uint64_t order, pid_t pid, int error, int pidfd) {
   }
 }
 
-[[noreturn]] void be_nursery(WorkerMain worker_main, int socket, pid_t manager) {
+}  // namespace
+
+void be_nursery(WorkerMain worker_main, int socket, pid_t manager) {
   die_with_parent(manager);
   ::prctl(PR_SET_NAME, "pinion-nursery");
   discard_inherited_output();
@@ -123,7 +126,11 @@ void answer(int socket, std::uint64_t order, pid_t pid, int error, int pidfd) {
   }
 }
 
-}  // namespace
+Nursery::Nursery() {
+  auto [ours, theirs] = os::make_socket_pair();
+  pid_ = start_anew(Role::nursery, theirs.get());
+  socket_ = std::move(ours);
+}
 
 Nursery::Nursery(WorkerMain worker_main) {
   auto [ours, theirs] = os::make_socket_pair();
@@ -150,7 +157,7 @@ void Nursery::reap_lost() noexcept {
   for (const pid_t pid : lost) end_process(pid);
 }
 
-void Nursery::end() noexcept {
+void Nursery::end_now() noexcept {
   if (pid_ == 0) return;
   // Our child, and not reaped unless the host took it: then it has ended, and the socket says so.
   pollfd p{socket_.get(), POLLIN, 0};

@@ -11,40 +11,40 @@
 #include <optional>
 
 #include "lib/os/fd.hpp"
-#include "lib/start/birth.hpp"
+#include "lib/start/worker_maker.hpp"
 
 namespace pinion::start {
 
-struct Newborn {
-  pid_t pid = 0;
-  os::Fd pidfd;
-};
-
-class Nursery {
+class Nursery final : public WorkerMaker {
  public:
-  /// Forks the nursery. Called by: the service thread, which must outlive every worker.
-  /// Throws `std::system_error`.
+  /// Forks the nursery. Throws `std::system_error`.
   explicit Nursery(WorkerMain worker_main);
+  /// Starts it anew: the start method forkserver. Throws `std::system_error`.
+  Nursery();
   Nursery(const Nursery&) = delete;
   Nursery& operator=(const Nursery&) = delete;
-  ~Nursery() { end(); }
+  ~Nursery() override { end_now(); }
 
-  /// Makes one worker. Throws `std::system_error`, ETIMEDOUT when there is no answer in time.
-  Newborn make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns);
+  Newborn make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns) override;
 
-  /// Hangs up when the nursery has ended: nobody else has the other end.
-  [[nodiscard]] int socket() const noexcept { return socket_.get(); }
+  /// Nobody else has the other end.
+  [[nodiscard]] int socket() const noexcept override { return socket_.get(); }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-  /// Ends it now, if it has not ended, and reaps it. Workers go on.
-  void end() noexcept;
+  /// At once, if it has not ended, and reaps it.
+  void end() noexcept override { end_now(); }
   /// Ends and reaps workers whose birth was never told, because the nursery died or an answer was
   /// not received. Called by: the service thread, when all other workers are gone.
   static void reap_lost() noexcept;
 
  private:
+  void end_now() noexcept;
+
   pid_t pid_ = 0;
   std::uint64_t orders_ = 0;
   os::Fd socket_;
 };
+
+/// What the nursery does, until its manager hangs up.
+[[noreturn]] void be_nursery(WorkerMain worker_main, int socket, pid_t manager);
 
 }  // namespace pinion::start

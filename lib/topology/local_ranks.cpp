@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace pinion::topology {
 namespace {
@@ -79,9 +81,15 @@ std::optional<LocalRank> local_rank(const Environment& environment) {
 UsableCpus share_between_ranks(UsableCpus usable, const Topology& topology,
                                const Environment& environment) {
   const auto local = local_rank(environment);
-  if (!local || local->size < 2 || !topology.cpus().is_subset_of(usable.cpus)) return usable;
+  if (!local || local->size < 2) return usable;
+  if (usable.bound && !topology.cpus().is_subset_of(usable.cpus)) return usable;
 
-  const auto& cores = topology.level(Level::cores);
+  std::vector<CpuSet> cores;
+  for (const CpuSet& core : topology.level(Level::cores)) {
+    CpuSet part = core & usable.cpus;
+    if (!part.empty()) cores.push_back(std::move(part));
+  }
+  if (cores.empty()) return usable;  // the topology shows none of them
   const std::size_t n = cores.size();
   std::size_t first = local->rank % n;
   std::size_t end = first + 1;

@@ -20,10 +20,10 @@ struct LocalRank {
 /// What Open MPI, Intel MPI, MPICH, MVAPICH or Slurm's srun say in the environment.
 [[nodiscard]] std::optional<LocalRank> local_rank(const Environment& environment);
 
-/// Where several ranks run on this node and nobody has bound this one (its usable set is the whole
-/// machine), sets `share` to its part of the cores, neighbours together, and divides the quota.
-/// With more ranks than cores, ranks share a core. Otherwise returns `usable` as it is. The split
-/// is told in `sources`.
+/// Where several ranks run on this node and nobody has bound this one (it may use all that its
+/// cgroup has, or the whole machine, so the others may use the same), sets `share` to its part of
+/// the usable cores, neighbours together, and divides the quota. With more ranks than cores, ranks
+/// share a core. Otherwise returns `usable` as it is. The split is told in `sources`.
 [[nodiscard]] UsableCpus share_between_ranks(UsableCpus usable, const Topology& topology,
                                              const Environment& environment);
 

@@ -81,7 +81,11 @@ class PlacesParser {
 
   void parse_resource(CpuSet& set) {
     if (cursor_.accept('!')) {
-      set.remove(cpu());
+      const unsigned out = cpu();
+      if (!set.contains(out)) {
+        cursor_.fail("'!' before a CPU that is in the place, not " + std::to_string(out));
+      }
+      set.remove(out);
       return;
     }
     const unsigned first = cpu();
@@ -173,6 +177,11 @@ class PlacesParser {
 };
 
 }  // namespace
+
+bool names_no_places(std::string_view text) {
+  TextCursor cursor("places", text);
+  return cursor.word() == "none" && cursor.at_end();
+}
 
 PlacesRequest parse_places(std::string_view text) { return PlacesParser(text).parse(); }
 

@@ -30,11 +30,15 @@ inline constexpr unsigned place_cpus_max = 1u << 20;
 ///     resource = "!" cpu | cpu [ ":" count [ ":" stride ] ] | cpu "-" cpu
 ///
 /// (OpenMP 5.2, section 21.1.6, and the ranges of CPU lists.) `place:count:stride` is the place
-/// repeated, each copy `stride` (default 1, may be negative) further on. `!` takes out what is
-/// named before it: a CPU from its place, a place from the list. A range outside braces is one
-/// place per CPU. Names are read in any case, white space is skipped.
+/// repeated, each copy `stride` (default 1, may be negative, not 0) further on. `!` takes out what
+/// is named before it: a CPU from its place, a place from the list; what is not there cannot be
+/// taken out. A range outside braces is one place per CPU. Names are read in any case, white space
+/// is skipped.
 ///
 /// Throws std::invalid_argument with the text, the position and what was expected.
 [[nodiscard]] PlacesRequest parse_places(std::string_view text);
+
+/// Whether `text` is the word "none", in any case: bind nothing. It is no part of the grammar.
+[[nodiscard]] bool names_no_places(std::string_view text);
 
 }  // namespace pinion::topology

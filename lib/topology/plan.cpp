@@ -16,22 +16,23 @@ struct Choice {
   bool bound = true;
 };
 
-// The usable part of each resource of a level, in the machine's order.
+// The usable part of each resource of a level, in the machine's order. The topology is a snapshot,
+// what is usable is not: a CPU that went online since is a core of its own.
 Places usable_level(Level level, const Topology& topology, const CpuSet& usable) {
   Places places;
   for (const CpuSet& resource : topology.level(level)) {
     CpuSet part = resource & usable;
     if (!part.empty()) places.push_back(std::move(part));
   }
+  if (level == Level::threads || level == Level::cores) {
+    for (const unsigned cpu : (usable - topology.cpus()).members()) places.push_back({cpu});
+  }
   return places;
 }
 
-// Never empty: where hwloc shows none of the usable CPUs, each of them is a place.
+// Never empty, since every usable CPU is in one of them.
 Places usable_cores(const Topology& topology, const CpuSet& usable) {
-  Places places = usable_level(Level::cores, topology, usable);
-  if (!places.empty()) return places;
-  for (const unsigned cpu : usable.members()) places.push_back({cpu});
-  return places;
+  return usable_level(Level::cores, topology, usable);
 }
 
 void require_usable(const Places& places, const UsableCpus& usable) {
@@ -45,11 +46,11 @@ void require_usable(const Places& places, const UsableCpus& usable) {
 }
 
 // Holds a text against the machine. Throws std::invalid_argument.
-Places resolve(const std::string& text, const Topology& topology, const UsableCpus& usable) {
+Choice resolve(const std::string& text, const Topology& topology, const UsableCpus& usable) {
   PlacesRequest request = parse_places(text);
   if (!request.level) {
     require_usable(request.places, usable);
-    return std::move(request.places);
+    return {std::move(request.places)};
   }
   Places places = usable_level(*request.level, topology, usable.own());
   const std::size_t wanted = request.count.value_or(static_cast<unsigned>(places.size()));
@@ -60,11 +61,12 @@ Places resolve(const std::string& text, const Topology& topology, const UsableCp
                                 usable.own().text() + "} has " + std::to_string(places.size()));
   }
   places.resize(wanted);
-  return places;
+  return {std::move(places)};
 }
 
-Places resolve_strictly(const char* who, const std::string& text, const Topology& topology,
+Choice resolve_strictly(const char* who, const std::string& text, const Topology& topology,
                         const UsableCpus& usable) {
+  if (names_no_places(text)) return {usable_cores(topology, usable.own()), false};
   try {
     return resolve(text, topology, usable);
   } catch (const std::invalid_argument& error) {
@@ -85,16 +87,15 @@ Choice choose(Plan& plan, const Placement& placement, const Topology& topology,
   }
   if (!placement.is_default()) {
     plan.source = "option \"" + placement.places() + "\"";
-    return {resolve_strictly("placement", placement.places(), topology, usable)};
+    return resolve_strictly("placement", placement.places(), topology, usable);
   }
   if (const std::string text = variable(environment, "PINION_PLACES"); !text.empty()) {
     plan.source = "PINION_PLACES \"" + text + "\"";
-    if (text == "none") return {usable_cores(topology, usable.own()), false};
-    return {resolve_strictly("PINION_PLACES", text, topology, usable)};
+    return resolve_strictly("PINION_PLACES", text, topology, usable);
   }
   if (const std::string text = variable(environment, "OMP_PLACES"); !text.empty()) {
     try {
-      Choice choice{resolve(text, topology, usable)};
+      Choice choice = resolve(text, topology, usable);
       plan.source = "OMP_PLACES \"" + text + "\"";
       return choice;
     } catch (const std::invalid_argument& error) {
@@ -135,6 +136,8 @@ unsigned default_count(Plan& plan, std::size_t places, unsigned spared, const Us
   return allowed;
 }
 
+// Where the workers of a place are not neighbours by number, a pool's first few tasks, which go to
+// its first workers, do not share a core while others idle.
 std::size_t place_of(std::size_t worker, std::size_t workers, std::size_t places, Bind bind) {
   if (bind == Bind::primary) return 0;
   if (bind == Bind::close || workers > places) return worker % places;
@@ -153,11 +156,15 @@ Plan make_plan(const Placement& placement, unsigned processes, const Topology& t
   const unsigned spared = keep_free(plan, places, placement.spare_cores(), topology);
   if (processes == 0) processes = default_count(plan, places.size(), spared, usable);
   plan.workers.resize(processes);
-  if (!choice.bound) return plan;
+  if (!choice.bound) {  // the scheduler may put a worker on any of them
+    plan.spare = {};
+    return plan;
+  }
   for (unsigned i = 0; i < processes; ++i) {
     const CpuSet& place = places[place_of(i, processes, places.size(), placement.bind())];
     plan.workers[i] = {place, topology.node_of(place)};
   }
+  plan.places = std::move(places);
   return plan;
 }
 

@@ -20,6 +20,7 @@ struct PlannedWorker {
 
 struct Plan {
   std::vector<PlannedWorker> workers;  ///< by worker index; at least one
+  std::vector<CpuSet> places;          ///< what was dealt, in order; empty: nothing is bound
   CpuSet spare;                        ///< the CPUs kept free for the caller
   std::string source;                  ///< who decided: `option "cores"`, "default: ...", ...
   std::vector<std::string> notes;      ///< what was ignored or limited, a sentence each
@@ -27,15 +28,19 @@ struct Plan {
 
 /// Deals `processes` workers to places; 0 means one per place, as far as the CPU quota goes.
 ///
-/// The places come from the first of: the option, `PINION_PLACES` (where "none" binds nothing),
+/// The places come from the first of: the option, `PINION_PLACES` (in both, "none" binds nothing),
 /// `OMP_PLACES`, the default (one place per usable physical core, with all its usable threads,
 /// neighbours in order). Abstract names are cut down to this process's usable CPUs; explicit CPU
 /// numbers must lie among them. `OMP_PLACES` is a hint: where it does not fit it is ignored, with
-/// a note. `spare(n)` keeps the first n cores of the places free, but always leaves one.
+/// a note. A usable CPU that the topology does not show (it came later) is a core of its own.
+/// `spare(n)` keeps the first n cores of the places free, but always leaves one; where nothing is
+/// bound, it only makes as many workers fewer.
 ///
 /// With P places and T workers, the first place being the primary's (OpenMP 5.2, section 10.1.3):
-/// `close` puts worker i on place i mod P; `spread` on the first of the i-th of T equal parts of
-/// the places, and on place i mod P when T > P; `primary` puts all on the first.
+/// `close` puts worker i on place i; `spread` on the first of the i-th of T parts of the places,
+/// whose lengths differ by at most one; `primary` puts all on the first. When T > P, `close` and
+/// `spread` put worker i on place i mod P: as many to a place as OpenMP has, which puts
+/// neighbouring numbers together there, where a pool that is not busy would use half its cores.
 ///
 /// Throws std::invalid_argument, which names the variable or option, for a text that cannot be
 /// read, a CPU outside the usable set, or more places than there are ("cores(4)" of 2).

@@ -2,9 +2,12 @@
 
 #include <hwloc.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <map>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace pinion::topology {
 
@@ -21,6 +24,10 @@ class HwlocReader {
   [[nodiscard]] bool describe(const std::string& synthetic) {
     return hwloc_topology_set_synthetic(raw_, synthetic.c_str()) == 0;
   }
+  [[nodiscard]] bool read_xml(const std::string& text) {
+    const auto bytes = static_cast<int>(text.size() + 1);  // with the end of the string
+    return hwloc_topology_set_xmlbuffer(raw_, text.c_str(), bytes) == 0;
+  }
   void load();
   void take_offline(const CpuSet& offline);
   [[nodiscard]] Topology copy() const;
@@ -30,7 +37,8 @@ class HwlocReader {
     throw std::system_error(errno, std::generic_category(), std::string("cannot ") + doing);
   }
   [[nodiscard]] std::vector<CpuSet> sets_of(hwloc_obj_type_t type) const;
-  [[nodiscard]] std::vector<CpuSet> last_level_caches() const;
+  [[nodiscard]] std::vector<CpuSet> last_level_caches(const Topology& machine) const;
+  [[nodiscard]] static std::vector<CpuSet> numa_domains(const Topology& machine);
   void copy_nodes(Topology& out) const;
 
   hwloc_topology_t raw_ = nullptr;
@@ -50,6 +58,39 @@ CpuSet to_cpu_set(hwloc_const_bitmap_t bitmap) {
 constexpr hwloc_obj_type_t caches[] = {HWLOC_OBJ_L5CACHE, HWLOC_OBJ_L4CACHE, HWLOC_OBJ_L3CACHE,
                                        HWLOC_OBJ_L2CACHE};
 
+// A level under construction: sets that do not overlap, the first to come keeps a CPU.
+class Division {
+ public:
+  void add(const CpuSet& set) {
+    CpuSet part = set - covered_;
+    if (part.empty()) return;
+    covered_ |= part;
+    parts_.push_back(std::move(part));
+  }
+  void add(const std::vector<CpuSet>& sets) {
+    for (const CpuSet& set : sets) add(set);
+  }
+
+  // Neighbours beside each other, as hwloc has the threads.
+  std::vector<CpuSet> in_order(const std::vector<CpuSet>& threads) const {
+    std::vector<std::size_t> position(CpuSet::cpu_limit);
+    for (std::size_t i = 0; i < threads.size(); ++i) position[threads[i].members().front()] = i;
+    std::map<std::size_t, CpuSet> sorted;
+    for (const CpuSet& part : parts_) {
+      std::size_t first = threads.size();
+      for (const unsigned cpu : part.members()) first = std::min(first, position[cpu]);
+      sorted[first] = part;
+    }
+    std::vector<CpuSet> ordered;
+    for (auto& [first, part] : sorted) ordered.push_back(std::move(part));
+    return ordered;
+  }
+
+ private:
+  std::vector<CpuSet> parts_;
+  CpuSet covered_;
+};
+
 }  // namespace
 
 void HwlocReader::load() {
@@ -66,6 +107,9 @@ void HwlocReader::load() {
   }
   hwloc_topology_set_type_filter(raw_, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
   hwloc_topology_set_type_filter(raw_, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
+  // A memory node whose CPUs are no other thing hangs on a group; without it, it would count as
+  // near to all that is around.
+  hwloc_topology_set_type_filter(raw_, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
   if (hwloc_topology_load(raw_) != 0) fail("read the machine's topology");
 }
 
@@ -88,11 +132,26 @@ std::vector<CpuSet> HwlocReader::sets_of(hwloc_obj_type_t type) const {
   return sets;
 }
 
-std::vector<CpuSet> HwlocReader::last_level_caches() const {
-  for (const auto type : caches) {
-    if (std::vector<CpuSet> sets = sets_of(type); !sets.empty()) return sets;
-  }
-  return {};
+// Of each CPU the outermost cache that it has: some cores of a chip may have none of the last
+// level.
+std::vector<CpuSet> HwlocReader::last_level_caches(const Topology& machine) const {
+  Division division;
+  for (const auto type : caches) division.add(sets_of(type));
+  division.add(machine.sockets_);
+  return division.in_order(machine.threads_);
+}
+
+// Memory of two kinds beside one group of CPUs is two nodes and one place; memory that is as near
+// to all of the machine divides nothing.
+std::vector<CpuSet> HwlocReader::numa_domains(const Topology& machine) {
+  std::vector<CpuSet> near;
+  for (const NumaNode& node : machine.nodes_) near.push_back(node.cpus);
+  std::stable_sort(near.begin(), near.end(),
+                   [](const CpuSet& a, const CpuSet& b) { return a.count() < b.count(); });
+  Division division;
+  division.add(near);
+  division.add(machine.cpus_);
+  return division.in_order(machine.threads_);
 }
 
 void HwlocReader::copy_nodes(Topology& out) const {
@@ -102,27 +161,23 @@ void HwlocReader::copy_nodes(Topology& out) const {
                                   .memory_bytes = node->attr->numanode.local_memory,
                                   .cpus = to_cpu_set(node->cpuset)});
   }
-  // Memory of two kinds beside one group of CPUs is two nodes and one place.
-  CpuSet seen;
-  for (const NumaNode& node : out.nodes_) {
-    if (node.cpus.empty() || node.cpus.intersects(seen)) continue;
-    out.numa_domains_.push_back(node.cpus);
-    seen |= node.cpus;
-  }
 }
 
 Topology HwlocReader::copy() const {
   Topology out;
   out.cpus_ = to_cpu_set(hwloc_topology_get_topology_cpuset(raw_));
   out.threads_ = sets_of(HWLOC_OBJ_PU);
-  out.cores_ = sets_of(HWLOC_OBJ_CORE);
-  out.ll_caches_ = last_level_caches();
-  out.sockets_ = sets_of(HWLOC_OBJ_PACKAGE);
+  Division cores;
+  cores.add(sets_of(HWLOC_OBJ_CORE));
+  cores.add(out.threads_);
+  out.cores_ = cores.in_order(out.threads_);
+  Division sockets;
+  sockets.add(sets_of(HWLOC_OBJ_PACKAGE));
+  sockets.add(out.cpus_);
+  out.sockets_ = sockets.in_order(out.threads_);
+  out.ll_caches_ = last_level_caches(out);
   copy_nodes(out);
-  if (out.cores_.empty()) out.cores_ = out.threads_;
-  if (out.sockets_.empty()) out.sockets_ = {out.cpus_};
-  if (out.ll_caches_.empty()) out.ll_caches_ = out.sockets_;
-  if (out.numa_domains_.empty()) out.numa_domains_ = {out.cpus_};
+  out.numa_domains_ = numa_domains(out);
   return out;
 }
 
@@ -164,6 +219,17 @@ Topology Topology::synthetic(const std::string& description, const CpuSet& offli
   return reader.copy();
 }
 
+Topology Topology::from_xml(const std::string& text) {
+  HwlocReader reader;
+  if (!reader.read_xml(text)) throw std::invalid_argument("hwloc cannot read the XML");
+  try {
+    reader.load();
+  } catch (const std::system_error&) {  // of some texts it sees only here what they are
+    throw std::invalid_argument("hwloc cannot read the XML");
+  }
+  return reader.copy();
+}
+
 const std::vector<CpuSet>& Topology::level(Level level) const noexcept {
   switch (level) {
     case Level::threads:
@@ -182,10 +248,13 @@ const std::vector<CpuSet>& Topology::level(Level level) const noexcept {
 
 int Topology::node_of(const CpuSet& cpus) const noexcept {
   if (cpus.empty()) return -1;
+  const NumaNode* nearest = nullptr;
   for (const NumaNode& node : nodes_) {
-    if (node.memory_bytes != 0 && cpus.is_subset_of(node.cpus)) return node.index;
+    if (node.memory_bytes == 0 || !cpus.is_subset_of(node.cpus)) continue;
+    const auto rank = [](const NumaNode& n) { return std::pair(n.cpus.count(), n.index); };
+    if (nearest == nullptr || rank(node) < rank(*nearest)) nearest = &node;
   }
-  return -1;
+  return nearest == nullptr ? -1 : nearest->index;
 }
 
 }  // namespace pinion::topology

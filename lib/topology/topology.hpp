@@ -36,15 +36,20 @@ class Topology {
   [[nodiscard]] static Topology synthetic(const std::string& description,
                                           const CpuSet& offline = {});
 
+  /// A machine as hwloc wrote it down ("lstopo machine.xml"). Throws std::invalid_argument if hwloc
+  /// cannot read it.
+  [[nodiscard]] static Topology from_xml(const std::string& text);
+
   /// Every online CPU.
   [[nodiscard]] const CpuSet& cpus() const noexcept { return cpus_; }
-  /// The resources of a level, neighbours beside each other; none is empty. What the machine does
-  /// not show is replaced by the next thing it does: cores by threads, last-level caches by
-  /// sockets, sockets by the machine.
+  /// The resources of a level, neighbours beside each other; none is empty, and each CPU is in just
+  /// one. What the machine does not show is replaced by the next thing it does: cores by threads,
+  /// last-level caches by smaller ones and then sockets, NUMA domains and sockets by the machine.
   [[nodiscard]] const std::vector<CpuSet>& level(Level level) const noexcept;
   [[nodiscard]] const std::vector<NumaNode>& numa_nodes() const noexcept { return nodes_; }
-  /// The node with memory whose CPUs include all of `cpus`; -1 where there is none (the set is
-  /// empty, or spans nodes).
+  /// The node with memory whose CPUs include all of `cpus`, the nearest: of those the one with the
+  /// fewest CPUs, then with the lowest number, since the kernel numbers ordinary memory before fast
+  /// memory beside it. -1 where there is none (the set is empty, or spans nodes).
   [[nodiscard]] int node_of(const CpuSet& cpus) const noexcept;
 
  private:

@@ -35,6 +35,19 @@ class Narrowing {
     result_.sources.push_back({std::move(kind), std::move(said)});
   }
 
+  // The last word, of a mask or of what stands for one.
+  void by_mask(std::string kind, const CpuSet& cpus) {
+    CpuSet expected = reference_ - isolated_;
+    if (expected.empty()) expected = reference_;
+    result_.bound = expected.empty() || !expected.is_subset_of(cpus);
+    by(std::move(kind), cpus);
+  }
+
+  void isolated(CpuSet cpus, const std::string& file) {
+    silent("isolated CPUs", cpus.text() + " (" + file + "); usable if in the mask");
+    isolated_ = std::move(cpus);
+  }
+
   void quota(const std::optional<CgroupQuota>& quota) {
     if (!quota) return silent("CPU quota", "no limit");
     const unsigned cores = quota->cores();
@@ -52,8 +65,9 @@ class Narrowing {
   }
 
  private:
-  UsableCpus result_;        // its set is the mask until the end: what the kernel enforces
-  CpuSet reference_{};       // what the sources so far have left
+  UsableCpus result_;   // its set is the mask until the end: what the kernel enforces
+  CpuSet reference_{};  // what the sources so far have left
+  CpuSet isolated_{};
   std::size_t decided_ = 0;  // the source that last took something away
 };
 
@@ -66,6 +80,17 @@ void by_online(Narrowing& narrowing, const std::string& root) {
   } catch (const std::invalid_argument&) {  // not a CPU list: says nothing
   }
   narrowing.silent("online CPUs", "unknown (" + file + ")");
+}
+
+// The scheduler leaves these alone, and no mask has them unless somebody put them there. They say
+// nothing of what is usable, but explain a mask with holes.
+void show_isolated(Narrowing& narrowing, const std::string& root) {
+  const std::string file = "/sys/devices/system/cpu/isolated";
+  try {
+    CpuSet isolated = CpuSet::parse(read_small_file(root + file).value_or(""));
+    if (!isolated.empty()) narrowing.isolated(std::move(isolated), file);
+  } catch (const std::invalid_argument&) {  // not a CPU list: says nothing
+  }
 }
 
 // Whether the user asked an OpenMP runtime to bind. Without it the runtime is not even looked for,
@@ -108,14 +133,15 @@ UsableCpus usable_cpus(const UsableQuery& query) {
 
   Narrowing narrowing(places ? *places : mask);
   by_online(narrowing, query.root);
+  show_isolated(narrowing, query.root);
   for (const CgroupCpuset& cpuset : limits.cpusets) {
     narrowing.by("cgroup cpuset", cpuset.cpus, cpuset.file);
   }
   if (places) {
     narrowing.silent("affinity mask", mask.text() + " (one place of the OpenMP runtime)");
-    narrowing.by("OpenMP places", *places);
+    narrowing.by_mask("OpenMP places", *places);
   } else {
-    narrowing.by("affinity mask", mask);
+    narrowing.by_mask("affinity mask", mask);
   }
   narrowing.quota(limits.quota);
   return narrowing.finish();

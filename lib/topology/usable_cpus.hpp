@@ -24,6 +24,10 @@ struct UsableCpus {
   /// The part of `cpus` that falls to this process where others of its job have the same mask:
   /// what the default and the abstract names deal out. Explicit CPU numbers may go beyond it.
   std::optional<CpuSet> share{};
+  /// Somebody has given this process fewer CPUs than its cgroup has: by a mask, or by the places of
+  /// an OpenMP runtime. Isolated CPUs, which no process has by itself, do not count. True, to be on
+  /// the safe side, where neither the cgroup's CPUs nor the online ones are known.
+  bool bound = false;
   std::vector<UsableSource> sources{};  ///< in the order in which they were asked
 
   [[nodiscard]] const CpuSet& own() const noexcept { return share ? *share : cpus; }

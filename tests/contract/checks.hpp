@@ -34,6 +34,15 @@ class CheckedPool : public pinion::Pool {
   }
 };
 
+/// Whether pools of this test have a process besides their workers.
+inline bool pools_have_nursery() {
+  return pinion::default_start_method() != pinion::StartMethod::spawn;
+}
+/// How many processes a pool has.
+inline std::size_t processes_with(std::size_t workers) {
+  return workers + (pools_have_nursery() ? 1 : 0);
+}
+
 inline std::vector<int> numbers(int n) {
   std::vector<int> v(static_cast<std::size_t>(n));
   std::iota(v.begin(), v.end(), 0);

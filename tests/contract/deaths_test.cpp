@@ -136,7 +136,8 @@ TEST_CASE("hundreds of deaths leave no descriptor, mapping or thread") {
   const auto die_now = [] { ::raise(SIGKILL); };
   for (int i = 0; i < 5; ++i) CHECK_THROWS_AS(pool.apply(die_now), WorkerLost);
   const auto settled = [&] {
-    return eventually([&] { return pids(pool).size() == 2 && children().size() == 3; });
+    return eventually(
+        [&] { return pids(pool).size() == 2 && children().size() == processes_with(2); });
   };
   REQUIRE(settled());
   const auto count = [] {
@@ -255,11 +256,31 @@ TEST_CASE("a child that a task forks publishes nothing") {
   for (int i = 0; i < 10; ++i) CHECK(pool.apply(forks, i) == i);
 }
 
+TEST_CASE("a nursery that was started anew is replaced, and no worker is harmed") {
+  CheckedPool pool(PoolOptions{.processes = 2, .start_method = pinion::StartMethod::forkserver});
+  for (int round = 0; round < 5; ++round) {
+    const pid_t nursery = child_named("pinion-nursery");
+    REQUIRE(nursery > 0);
+    const auto before = pids(pool);
+    ::kill(nursery, SIGKILL);
+    CHECK(pool.apply(square, round) == round * round);
+    CHECK(pids(pool) == before);
+    REQUIRE(eventually([&] {
+      const pid_t next = child_named("pinion-nursery");
+      return next > 0 && next != nursery;
+    }));
+    for (const pid_t pid : before) ::kill(pid, SIGKILL);
+    CHECK(pool.apply(square, 7) == 49);
+    REQUIRE(eventually([&] { return all_ready(pool); }));
+  }
+  CHECK_FALSE(pool.stats().nursery_lost);
+}
+
 TEST_CASE("without its nursery a pool goes on, and fails with that cause with its last worker") {
   for (const bool workers_first : {false, true}) {
     for (int round = 0; round < 10; ++round) {
       CAPTURE(workers_first);
-      CheckedPool pool(2);
+      CheckedPool pool(PoolOptions{.processes = 2, .start_method = pinion::StartMethod::fork});
       const pid_t nursery = child_named("pinion-nursery");
       REQUIRE(nursery > 0);
       if (workers_first) {

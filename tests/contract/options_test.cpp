@@ -92,7 +92,7 @@ bool names(const std::string& text, const std::string& part) {
 std::vector<unsigned> usable_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  REQUIRE(::sched_getaffinity(0, sizeof set, &set) == 0);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) std::abort();  // it runs in workers, too
   std::vector<unsigned> cpus;
   for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
@@ -193,8 +193,7 @@ TEST_CASE("bad values are refused by the option's name") {
   CHECK(names(refusal({.child_concurrency = 0}), "child_concurrency"));
   CHECK(names(refusal({.child_concurrency = 65537}), "child_concurrency"));
   CHECK(names(refusal({.max_pending = 0}), "max_pending"));
-  for (const StartMethod method :
-       {StartMethod::spawn, StartMethod::forkserver, StartMethod::thread, StartMethod::serial}) {
+  for (const StartMethod method : {StartMethod::thread, StartMethod::serial}) {
     CHECK(names(refusal({.start_method = method}), "start_method"));
   }
 }
@@ -211,7 +210,8 @@ TEST_CASE("chunks of no or of negative size are refused") {
 }
 
 TEST_CASE("the start methods that there are") {
-  for (const StartMethod method : {StartMethod::automatic, StartMethod::fork}) {
+  for (const StartMethod method :
+       {StartMethod::automatic, StartMethod::fork, StartMethod::forkserver, StartMethod::spawn}) {
     CheckedPool pool(PoolOptions{.processes = 1, .start_method = method});
     CHECK(pool.apply(square, 5) == 25);
   }

@@ -194,6 +194,7 @@ refused 'too many jobs at once are refused' 65536 -j 99999
 refused 'an unknown option is refused' --unknown --unknown
 refused 'a CPU that does not exist is refused' 4095 --places 4095
 refused 'places that are none are refused' 'places' --places '{nonsense'
+refused 'an order of places that is none is refused' 'close, spread or primary' --bind far
 refused 'a log in a missing folder is refused' '/no/such/folder/log' --joblog /no/such/folder/log
 if [ -w /dev/full ]; then
   refused 'a log on a full disk is refused' 'No space left' --joblog /dev/full

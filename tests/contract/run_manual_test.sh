@@ -11,7 +11,7 @@ zsh_completion=$source_root/tools/completions/_pinion
 
 # The program itself says which options there are, with or without a value.
 options='--jobs=1 --max-procs=1 --keep-order --line-buffer --arg-file=stdin --null --colsep=,
-  --max-args=1 --quote --tag --tagstring=x --wd=. --workdir=. --env=x --dry-run --places=none
+  --max-args=1 --quote --tag --tagstring=x --wd=. --workdir=. --env=x --dry-run --places=none --bind=close
   --cpus=1 --retries=1 --timeout=9 --term-seq=KILL --delay=0 --halt=never --joblog=log --resume
   --resume-failed --retry-failed --results=res --stats=stats --bar --summary'
 for option in $options; do
@@ -24,7 +24,7 @@ for option in $options; do
   holds "the completion for zsh has $word" grep -q -e "$word" "$zsh_completion"
 done
 for word in $(cat "$bash_completion" "$zsh_completion" | grep -o -e '--[a-z][a-z-]*' | sort -u); do
-  case $word in --help | --version | --lb) continue ;; esac
+  case $word in --help | --version | --lb | --json) continue ;; esac
   holds "the completed option $word is one" sh -c 'case "$2" in *"$1"*) ;; *) exit 1 ;; esac' \
     - "$word" "$options"
 done

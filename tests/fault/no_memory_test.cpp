@@ -94,6 +94,22 @@ TEST_CASE("items of a map that cannot be kept end with that error, and each ends
   check_rest(pool);
 }
 
+TEST_CASE("what is taken back from a worker that is busy for long is not lost on the way") {
+  const NothingLeft nothing;
+  CheckedPool pool(pinion::PoolOptions{.processes = 2});
+  const auto long_head = [](int i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(i == 0 ? 30 : 0));
+    return i;
+  };
+  for (const auto chunk : {pinion::Chunking::fixed(1), pinion::Chunking::fixed(30)}) {
+    with_failing_allocations([&] { return pool.map_async(long_head, numbers(60), chunk); },
+                             [](const auto& result) { result.wait(); });
+    CHECK(pool.map(long_head, numbers(60), chunk) == numbers(60));
+  }
+  CHECK(pool.stats().taken_back > 0);
+  check_rest(pool);
+}
+
 TEST_CASE("a submit that fails for want of memory leaves nothing behind") {
   const NothingLeft nothing;
   CheckedPool pool(pinion::PoolOptions{.processes = 1});

@@ -86,7 +86,7 @@ std::shared_ptr<WorkerlessPool::Memories> WorkerlessPool::make_memory(unsigned w
     return made;
   }
   auto made = std::make_shared<Memories>();
-  made->ours = state.arena.make_worker_segment(worker, 1);
+  made->ours = state.arena.make_worker_segment(worker, 1, -1).segment;
   const std::uint64_t committed = made->ours->committed();
   made->theirs = pinion::os::Mapping(made->ours->fd(), committed, PROT_READ | PROT_WRITE);
   if (memory_ == Memory::tight) {

@@ -70,11 +70,11 @@ TEST_CASE("a chunk's bytes stay in the cache") {
 
 TEST_CASE("a chunk of a size that was asked for has it, whatever it costs") {
   Map map(1'000);
-  map.job.chunk_items = 300;
+  map.job.chunking = pinion::Chunking(300);
   map.state.cost_ns = 1'000'000;
   map.state.next = 900;
   CHECK(map.state.chunk_items(8) == 300);
-  map.job.chunk_items = ~std::size_t{0};  // more than a slot can say
+  map.job.chunking = pinion::Chunking(~std::size_t{0});  // more than a slot can say
   CHECK(map.state.chunk_items(8) == 1U << 24);
 }
 
@@ -82,15 +82,37 @@ TEST_CASE("coroutine tasks travel one by one") {
   Map map(1'000'000);
   map.job.coroutine = true;
   CHECK(map.state.chunk_items(1) == 1);
-  map.job.chunk_items = 20;
+  map.job.chunking = pinion::Chunking(20);
   CHECK(map.state.chunk_items(1) == 20);
+}
+
+/// The sizes of all chunks, in turn.
+std::vector<std::uint32_t> all_chunks(Map& map, unsigned workers) {
+  std::vector<std::uint32_t> sizes;
+  while (!map.state.exhausted())
+    sizes.push_back(map.state.take(map.state.chunk_items(workers)).count);
+  return sizes;
+}
+
+TEST_CASE("guided chunks are a worker's share of what remains") {
+  Map map(100);
+  map.job.chunking = pinion::Chunking::guided();
+  CHECK(all_chunks(map, 4) ==
+        std::vector<std::uint32_t>{25, 18, 14, 10, 8, 6, 4, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1});
+}
+
+TEST_CASE("factoring deals half of what remains, round by round") {
+  Map map(100);
+  map.job.chunking = pinion::Chunking::factoring();
+  CHECK(all_chunks(map, 4) ==
+        std::vector<std::uint32_t>{13, 13, 13, 13, 6, 6, 6, 6, 3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1});
 }
 
 TEST_CASE("where chunks find no room they become smaller, down to one item") {
   Map map(6'400'000);
   map.state.shrink_chunks(1'000);
   CHECK(map.state.chunk_items(1) == 500);
-  map.job.chunk_items = 700;
+  map.job.chunking = pinion::Chunking(700);
   CHECK(map.state.chunk_items(1) == 500);
   for (int i = 0; i < 20; ++i) map.state.shrink_chunks(map.state.chunk_items(1));
   CHECK(map.state.chunk_items(1) == 1);

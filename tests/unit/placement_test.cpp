@@ -2,8 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
-#include <map>
-#include <optional>
 #include <random>
 #include <set>
 #include <stdexcept>
@@ -11,71 +9,12 @@
 #include <vector>
 
 #include "lib/topology/binding.hpp"
-#include "lib/topology/plan.hpp"
-#include "lib/topology/topology.hpp"
 #include "support/seed.hpp"
+#include "unit/plan_helpers.hpp"
 
 namespace {
 
-namespace topology = pinion::topology;
-using pinion::Bind;
-using pinion::Placement;
-using topology::CpuSet;
-using topology::Environment;
-using topology::Level;
-using topology::make_plan;
-using topology::Plan;
-using topology::Topology;
-using topology::UsableCpus;
-
-Environment variables(std::map<std::string, std::string> values) {
-  return [values = std::move(values)](const char* name) -> const char* {
-    const auto found = values.find(name);
-    return found == values.end() ? nullptr : found->second.c_str();
-  };
-}
-
-const Environment nothing = variables({});
-
-UsableCpus usable(const std::string& cpus, std::optional<unsigned> quota = std::nullopt) {
-  UsableCpus out;
-  out.cpus = CpuSet::parse(cpus);
-  out.quota_cores = quota;
-  return out;
-}
-
-// The workers' CPUs: "0|1|2-3", "" for an unbound one.
-std::string cpus_of(const Plan& plan) {
-  std::string text;
-  for (std::size_t i = 0; i < plan.workers.size(); ++i) {
-    text += (i == 0 ? "" : "|") + plan.workers[i].cpus.text();
-  }
-  return text;
-}
-
-std::string nodes_of(const Plan& plan) {
-  std::string text;
-  for (const auto& worker : plan.workers) {
-    text += (text.empty() ? "" : " ") + std::to_string(worker.numa_node);
-  }
-  return text;
-}
-
-std::string sets(const std::vector<CpuSet>& list) {
-  std::string text;
-  for (const CpuSet& set : list) text += (text.empty() ? "" : "|") + set.text();
-  return text;
-}
-
-std::string refusal(const Placement& placement, const Topology& machine, const UsableCpus& cpus,
-                    const Environment& environment = nothing) {
-  try {
-    (void)make_plan(placement, 0, machine, cpus, environment);
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "accepted";
-}
+using namespace checks;
 
 // Two sockets, a node each, two caches each, four cores each, two threads each; the second
 // threads are numbered after all first ones, as Linux numbers them.
@@ -115,7 +54,7 @@ TEST_CASE("CPUs that are offline do not appear") {
   const Topology machine = Topology::synthetic("pack:2 core:2 pu:2", CpuSet{1, 2, 3});
   CHECK(machine.cpus().text() == "0,4-7");
   CHECK(sets(machine.level(Level::cores)) == "0|4-5|6-7");
-  CHECK(cpus_of(make_plan({}, 0, machine, usable("0-7"), nothing)) == "0|4-5|6-7");
+  CHECK(cpus_of(make_plan({}, 0, machine, usable("0,4-7"), nothing)) == "0|4-5|6-7");
 }
 
 TEST_CASE("default: one worker per usable core, with all its usable threads") {
@@ -140,13 +79,53 @@ TEST_CASE("close, spread and primary deal as OpenMP does") {
         make_plan(Placement("0-7", bind), workers, two_sockets(), usable("0-15"), nothing));
   };
   CHECK(deal(Bind::close, 3) == "0|1|2");
+  CHECK(deal(Bind::close, 8) == "0|1|2|3|4|5|6|7");
+  CHECK(deal(Bind::close, 10) == "0|1|2|3|4|5|6|7|0|1");
   CHECK(deal(Bind::spread, 1) == "0");
   CHECK(deal(Bind::spread, 2) == "0|4");
   CHECK(deal(Bind::spread, 3) == "0|3|6");
   CHECK(deal(Bind::spread, 4) == "0|2|4|6");
   CHECK(deal(Bind::spread, 5) == "0|2|4|6|7");
   CHECK(deal(Bind::spread, 8) == "0|1|2|3|4|5|6|7");
+  CHECK(deal(Bind::spread, 9) == "0|1|2|3|4|5|6|7|0");
   CHECK(deal(Bind::primary, 3) == "0|0|0");
+  CHECK(deal(Bind::primary, 9) == "0|0|0|0|0|0|0|0|0");
+}
+
+TEST_CASE("for any number of workers and places the rules of proc_bind hold") {
+  const Topology machine = Topology::synthetic("pack:1 core:24 pu:1");
+  for (unsigned places = 1; places <= 24; ++places) {
+    for (unsigned workers = 1; workers <= 50; ++workers) {
+      CAPTURE(places);
+      CAPTURE(workers);
+      const auto deal = [&](Bind bind) {
+        const std::string text = "0-" + std::to_string(places - 1);
+        const Plan plan =
+            make_plan(Placement(text, bind), workers, machine, usable("0-23"), nothing);
+        REQUIRE(plan.workers.size() == workers);
+        REQUIRE(plan.places.size() == places);
+        std::vector<unsigned> place;
+        for (const auto& worker : plan.workers) place.push_back(worker.cpus.members().front());
+        return place;
+      };
+      const std::vector<unsigned> close = deal(Bind::close);
+      const std::vector<unsigned> spread = deal(Bind::spread);
+      for (unsigned i = 0; i < workers; ++i) REQUIRE(close[i] == i % places);
+      REQUIRE(deal(Bind::primary) == std::vector<unsigned>(workers, 0));
+      if (workers > places) {  // floor or ceil of workers / places in each
+        REQUIRE(spread == close);
+        continue;
+      }
+      // Worker i has the first place of part i; parts are floor or ceil of places / workers long.
+      REQUIRE(spread.front() == 0);
+      for (unsigned i = 0; i < workers; ++i) {
+        const unsigned end = i + 1 < workers ? spread[i + 1] : places;
+        const unsigned length = end - spread[i];
+        REQUIRE(length >= places / workers);
+        REQUIRE(length <= (places + workers - 1) / workers);
+      }
+    }
+  }
 }
 
 TEST_CASE("abstract names are cut down to the usable CPUs") {
@@ -188,6 +167,9 @@ TEST_CASE("the option goes before PINION_PLACES, that before OMP_PLACES, that be
   CHECK(plan({}, hint).source == "OMP_PLACES \"{3}\"");
   CHECK(cpus_of(plan({}, nothing)) == "0|1|2|3");
   CHECK(cpus_of(plan({}, variables({{"PINION_PLACES", "none"}}))) == "|||");
+  CHECK(cpus_of(plan(Placement(" None "), both)) == "|||");
+  // As a hint of OpenMP it is not a word.
+  CHECK(cpus_of(plan({}, variables({{"OMP_PLACES", "none"}}))) == "0|1|2|3");
 }
 
 TEST_CASE("PINION_PLACES is strict, OMP_PLACES is a hint") {
@@ -212,10 +194,14 @@ TEST_CASE("none binds nothing, and still counts cores") {
   CHECK(cpus_of(plan) == "|||||||");
   CHECK(nodes_of(plan) == "-1 -1 -1 -1 -1 -1 -1 -1");
   CHECK(plan.source == "option: none");
+  CHECK(plan.places.empty());
   CHECK(make_plan(Placement::none(), 3, two_sockets(), usable("0-15"), nothing).workers.size() ==
         3);
   CHECK(make_plan(Placement::none().spare(2), 0, two_sockets(), usable("0-15", 5), nothing)
             .workers.size() == 3);
+  // Nothing is kept free where the scheduler may put a worker anywhere.
+  CHECK(make_plan(Placement::none().spare(2), 0, two_sockets(), usable("0-15"), nothing)
+            .spare.empty());
 }
 
 TEST_CASE("the quota limits how many there are by default, not how many are asked for") {
@@ -282,6 +268,9 @@ TEST_CASE("CPUs beyond 1,024 are placed like others") {
 
 TEST_CASE("usable CPUs that the topology does not show are places of their own") {
   CHECK(cpus_of(make_plan({}, 0, two_sockets(), usable("100-101"), nothing)) == "100|101");
+  CHECK(cpus_of(make_plan({}, 0, two_sockets(), usable("0,8,100"), nothing)) == "0,8|100");
+  CHECK(cpus_of(make_plan(Placement("threads"), 0, two_sockets(), usable("0,8,100"), nothing)) ==
+        "0|8|100");
 }
 
 TEST_CASE("whatever is asked, no CPU outside the usable set ever appears") {

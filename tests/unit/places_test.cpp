@@ -156,6 +156,11 @@ TEST_CASE("text that cannot be read is refused with text, position and expectati
         std::string::npos);
   CHECK(refused("{}").find("expected a CPU number, found \"}\"") != std::string::npos);
   CHECK(refused("{1,!1}").find("a place with at least one CPU") != std::string::npos);
+  CHECK(refused("{0:4,!4}").find("'!' before a CPU that is in the place, not 4") !=
+        std::string::npos);
+  CHECK(refused("{!0,0:4}").find("'!' before a CPU that is in the place, not 0") !=
+        std::string::npos);
+  CHECK(refused("none").find("expected threads, cores") != std::string::npos);
   CHECK(refused("{0}:3:-1").find("stay within CPUs 0 to 16383") != std::string::npos);
   CHECK(refused("{0};{1}").find("expected ',' or the end, found \";\"") != std::string::npos);
   CHECK(refused(std::string("0\0,1", 4)).find("\"0\\x00,1\"") != std::string::npos);

@@ -134,6 +134,9 @@ TEST_CASE("every option is understood") {
   CHECK(options.sources.front().file == "file");
   CHECK(options.delimiter == '\0');
   CHECK(run_options({"--places", "none"}).placement.is_none());
+  CHECK(run_options({"--bind", "spread"}).placement.bind() == pinion::Bind::spread);
+  CHECK(run_options({"--places", "0-1", "--bind", "primary"}).placement.bind() ==
+        pinion::Bind::primary);
   CHECK(run_options({}).jobs.resolve(7) == 7);
 }
 
@@ -150,6 +153,8 @@ TEST_CASE("bad usage is refused with its reason") {
   CHECK_THROWS_AS(run_options({"-j", "99999999999999999999", "true"}), UsageError);
   CHECK_THROWS_WITH_AS(run_options({"--unknown", "true"}), "there is no option --unknown",
                        UsageError);
+  CHECK_THROWS_WITH_AS(run_options({"--bind", "far", "true"}),
+                       "--bind wants close, spread or primary, not 'far'", UsageError);
   CHECK_THROWS_AS(run_options({"-a"}), UsageError);
   CHECK_THROWS_AS(run_options({"true", "::::"}), UsageError);
   CHECK_THROWS_AS(run_options({"true", ":::+", "a"}), UsageError);

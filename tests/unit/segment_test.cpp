@@ -190,6 +190,28 @@ TEST_CASE("memory is committed from the front, in place, and what was written st
   CHECK(segment.committed() == 512 * kib);
 }
 
+TEST_CASE(
+    "what prepares the range sees it before there is any memory, and what it throws goes on") {
+  const auto is_there = [](std::byte* page) {
+    unsigned char resident = 2;
+    return ::mincore(page, 4096, &resident) == 0 && (resident & 1) != 0;
+  };
+  bool too_early = true;
+  std::uint64_t range = 0;
+  const Segment segment("pinion-test", mib, 64 * kib, Sealed::for_all, some_header(), PROT_READ,
+                        [&](std::byte* begin, std::uint64_t size) {
+                          range = size;
+                          too_early = is_there(begin);
+                        });
+  CHECK(range == mib);
+  CHECK_FALSE(too_early);
+  CHECK(is_there(segment.begin()));
+  CHECK(segment.committed() == 64 * kib);
+  CHECK_THROWS_AS(Segment("pinion-test", mib, 64 * kib, Sealed::for_all, some_header(), PROT_READ,
+                          [](std::byte*, std::uint64_t) { throw std::logic_error("no"); }),
+                  std::logic_error);
+}
+
 TEST_CASE("a segment never commits more than its size") {
   Segment segment = make(Sealed::for_all);
   CHECK_THROWS_AS(segment.commit(mib + 4096), ResourceError);

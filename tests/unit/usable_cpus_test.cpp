@@ -2,8 +2,6 @@
 // of /proc and /sys, and on the real machine.
 #include <dlfcn.h>
 #include <doctest/doctest.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,12 +12,10 @@
 #include <optional>
 #include <string>
 #include <system_error>
-#include <thread>
 
 #include "lib/topology/binding.hpp"
 #include "lib/topology/cgroup_limits.hpp"
 #include "lib/topology/local_ranks.hpp"
-#include "lib/topology/numa_memory.hpp"
 #include "lib/topology/openmp_places.hpp"
 #include "lib/topology/topology.hpp"
 #include "lib/topology/usable_cpus.hpp"
@@ -122,7 +118,23 @@ TEST_CASE("the source that takes away last is the one that decided") {
   CHECK(ask(root, "1,3").decided_by() == "affinity mask");
 }
 
-TEST_CASE("a mask beyond 1,024 CPUs is kept whole") {
+TEST_CASE("isolated CPUs are shown, and usable just where the mask has them (edge case 66)") {
+  const FakeRoot root;
+  root.write("/sys/devices/system/cpu/online", "0-7\n");
+  root.write("/sys/devices/system/cpu/isolated", "6-7\n");
+  const UsableCpus around = ask(root, "0-5");
+  CHECK(around.cpus.text() == "0-5");
+  CHECK(around.decided_by() == "affinity mask");
+  CHECK(around.why().find("  isolated CPUs: 6-7 (/sys/devices/system/cpu/isolated); usable if in "
+                          "the mask\n") != std::string::npos);
+  CHECK(ask(root, "5-6").cpus.text() == "5-6");
+  for (const char* const said : {"\n", "all\n"}) {
+    root.write("/sys/devices/system/cpu/isolated", said);
+    CHECK(ask(root, "0-5").why().find("isolated") == std::string::npos);
+  }
+}
+
+TEST_CASE("a mask beyond 1,024 CPUs is kept whole (edge case 49)") {
   const FakeRoot root;
   root.write("/sys/devices/system/cpu/online", "0-4095\n");
   CHECK(ask(root, "1000-1100,4000").cpus.text() == "1000-1100,4000");
@@ -294,8 +306,46 @@ TEST_CASE("unbound ranks of one node divide its cores and its quota") {
 
   UsableCpus bound = whole;  // somebody has bound this rank already
   bound.cpus = CpuSet::range(0, 9);
+  bound.bound = true;
   CHECK(part(bound, 1, 4).own() == bound.cpus);
   CHECK_FALSE(part(bound, 1, 4).share.has_value());
+
+  UsableCpus half = whole;  // the job has a part of the node, and its ranks all of that
+  half.cpus = CpuSet::parse("1,10-19");
+  CHECK(part(half, 0, 2).own().text() == "1,10-13");
+  CHECK(part(half, 1, 2).own().text() == "14-19");
+  UsableCpus all = whole;  // bound to the whole machine is not bound
+  all.bound = true;
+  CHECK(part(all, 1, 4).own().text() == "6-11");
+  UsableCpus unknown = whole;
+  unknown.cpus = {100, 101};
+  CHECK_FALSE(part(unknown, 1, 2).share.has_value());
+}
+
+TEST_CASE("a rank counts as bound when it has less than its cgroup (edge case 67)") {
+  const FakeRoot root;
+  CHECK(ask(root, "0-7").bound);  // nobody knows
+  root.write("/sys/devices/system/cpu/online", "0-15\n");
+  CHECK_FALSE(ask(root, "0-15").bound);
+  CHECK(ask(root, "0-7").bound);
+  mount_v2(root, "/job/step");
+  root.write("/sys/fs/cgroup/job/step/cpuset.cpus.effective", "0-7\n");
+  CHECK_FALSE(ask(root, "0-7").bound);
+  CHECK(ask(root, "0-6").bound);
+  CHECK_FALSE(ask(root, "0-15").bound);
+  // What is isolated nobody has by itself; who has it was given it, and all of the rest.
+  root.write("/sys/devices/system/cpu/isolated", "6-7\n");
+  CHECK_FALSE(ask(root, "0-5").bound);
+  CHECK_FALSE(ask(root, "0-6").bound);
+  CHECK(ask(root, "0-4").bound);
+  CHECK(ask(root, "6-7").bound);
+  root.write("/sys/devices/system/cpu/isolated", "0-7\n");
+  CHECK_FALSE(ask(root, "0-7").bound);
+  CHECK(ask(root, "0-3").bound);
+  // An OpenMP runtime that deals out all of it has not been bound.
+  const auto openmp = variables({{"OMP_PROC_BIND", "close"}});
+  CHECK_FALSE(ask(root, "0", openmp, CpuSet::parse("0-7")).bound);
+  CHECK(ask(root, "0", openmp, CpuSet::parse("0-3")).bound);
 }
 
 TEST_CASE("on this machine the usable CPUs are those of the mask") {
@@ -306,69 +356,4 @@ TEST_CASE("on this machine the usable CPUs are those of the mask") {
   CHECK(usable.cpus == topology::bound_cpus());
   CHECK(usable.cpus.is_subset_of(topology::Topology::machine().cpus()));
   CHECK(usable.sources.size() >= 3);
-}
-
-TEST_CASE("binding is read back from the kernel, for this thread and another process") {
-  std::thread([] {  // a thread of its own, so that the other cases keep their mask
-    const CpuSet before = topology::bound_cpus();
-    const CpuSet one{before.members().back()};
-    CHECK(topology::bind_self(one) == one);
-    CHECK(topology::bound_cpus() == one);
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      ::pause();
-      ::_exit(0);
-    }
-    CHECK(topology::bound_cpus(child) == one);
-    ::kill(child, SIGKILL);
-    CHECK(::waitpid(child, nullptr, 0) == child);
-    CHECK_THROWS_AS((void)topology::bound_cpus(child), std::system_error);
-    CHECK(topology::bind_self(before) == before);
-  })
-      .join();
-}
-
-TEST_CASE("a binding that the kernel cuts down or refuses is an error with the sets") {
-  std::thread([] {
-    const CpuSet before = topology::bound_cpus();
-    const auto error_of = [](const CpuSet& cpus) -> std::string {
-      try {
-        topology::bind_self(cpus);
-      } catch (const std::system_error& error) {
-        return error.what();
-      }
-      return "accepted";
-    };
-    CHECK(error_of({}).find("cannot bind to CPUs {}") == 0);
-    CHECK(error_of({16'000}).find("cannot bind to CPUs {16000}") == 0);
-    const CpuSet beyond = before | CpuSet{16'000};
-    CHECK(error_of(beyond).find("asked to be bound to CPUs {" + beyond.text() +
-                                "}, the kernel granted {" + before.text() + "}") == 0);
-  }).join();
-}
-
-TEST_CASE("memory can be asked from a node, and a single node asks for nothing") {
-  constexpr std::size_t bytes = 1 << 20;
-  void* const memory =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  REQUIRE(memory != MAP_FAILED);
-  REQUIRE_FALSE(topology::numa_nodes().empty());
-  const auto& nodes = topology::numa_nodes();
-  CHECK_FALSE(topology::numa_bind_memory(memory, bytes, -1));
-  CHECK_FALSE(topology::numa_bind_memory(memory, bytes, nodes.front().index));
-  if (nodes.size() == 1) CHECK_FALSE(topology::numa_bind_memory(memory, bytes, 999));
-
-  const std::error_code asked =
-      topology::prefer_node(memory, bytes, static_cast<unsigned>(nodes.front().index));
-  if (asked == std::errc::function_not_supported || asked == std::errc::operation_not_permitted) {
-    MESSAGE("skipped: mbind is not available here");
-  } else {
-    CHECK_MESSAGE(!asked, asked.message());
-    CHECK(topology::node_of_memory(memory) == nodes.front().index);
-    CHECK(topology::prefer_node(memory, bytes, 999));
-    CHECK(topology::prefer_node(memory, bytes, 1u << 20) == std::errc::invalid_argument);
-  }
-  CHECK(topology::node_of_memory(nullptr) == -1);
-  ::munmap(memory, bytes);
 }

@@ -39,25 +39,16 @@ std::string without_ranges(const std::string& list) {
   return result;
 }
 
-// A pool with default options has one worker for each place, and the report one line for each
-// worker: "worker 0: CPU 0-1,4, NUMA node 0".
+// A pool with default options has one worker for each place.
 std::vector<std::string> cpu_places(const Placement& placement) {
-  constexpr std::string_view mark = ": CPU ";
   std::vector<std::string> places;
-  for (const std::string& line : describe_topology(placement).placement) {
-    if (!line.starts_with("worker ")) continue;
-    const std::size_t begin = line.find(mark);
-    std::string cpus;
-    if (begin != std::string::npos) {
-      const std::size_t end = std::min(line.find(", NUMA"), line.size());
-      cpus = without_ranges(line.substr(begin + mark.size(), end - begin - mark.size()));
-    }
-    places.push_back(std::move(cpus));
+  for (const TopologyReport::Worker& worker : describe_topology(placement).workers) {
+    places.push_back(without_ranges(worker.cpus));
   }
   return places;
 }
 
-Placement group_places(const std::vector<std::string>& places, unsigned count) {
+Placement group_places(const std::vector<std::string>& places, unsigned count, Bind bind) {
   if (places.size() < count) {
     throw UsageError(fmt::format("--cpus {}: only {} core{} may be used (pinion topo tells why)",
                                  count, places.size(), places.size() == 1 ? "" : "s"));
@@ -69,7 +60,7 @@ Placement group_places(const std::vector<std::string>& places, unsigned count) {
     for (std::size_t i = 0; i < count; ++i) text += (i > 0 ? "," : "") + places[first + i];
     text += '}';
   }
-  return Placement(text);
+  return Placement(text, bind);
 }
 
 }  // namespace pinion::command

@@ -17,6 +17,7 @@ namespace pinion::command {
 
 /// Places of `count` neighbouring ones each; what is left over is not used. Throws UsageError where
 /// that gives no place.
-[[nodiscard]] Placement group_places(const std::vector<std::string>& places, unsigned count);
+[[nodiscard]] Placement group_places(const std::vector<std::string>& places, unsigned count,
+                                     Bind bind = Bind::close);
 
 }  // namespace pinion::command

@@ -82,8 +82,17 @@ std::uint64_t parse_items(const std::string& text) {
   throw UsageError(fmt::format("-n wants a number of arguments, not '{}'", text));
 }
 
-Placement parse_placement(const std::string& text) {
-  return text == "none" ? Placement::none() : Placement(text);
+Bind parse_bind(const std::string& text) {
+  if (text.empty() || text == "close") return Bind::close;
+  if (text == "spread") return Bind::spread;
+  if (text == "primary") return Bind::primary;
+  throw UsageError(fmt::format("--bind wants close, spread or primary, not '{}'", text));
+}
+
+// Both may be empty: then they were not given.
+Placement parse_placement(const std::string& places, const std::string& bind) {
+  const Bind order = parse_bind(bind);
+  return places == "none" ? Placement::none() : Placement(places, order);
 }
 
 // Cuts "command ::: a b :::: file" into the command and its sources.
@@ -164,13 +173,15 @@ bool parse(CLI::App& app, std::vector<std::string> arguments) {
 }
 
 constexpr const char* topo_help =
-    R"(Usage: pinion topo [-j N] [--places P]
+    R"(Usage: pinion topo [-j N] [--places P] [--bind B] [--json]
 
 Shows which CPUs a pool may use and why, where it would put its workers, the
 NUMA nodes, and what carries its I/O.
 
   -j, --jobs N    workers; default: one for each usable core
       --places P  as for pinion run
+      --bind B    as for pinion run
+      --json      the same for programs; CPUs are lists as taskset -c reads them
 )";
 
 }  // namespace
@@ -203,7 +214,9 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   CLI::App app("", "pinion run");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_parsed(app, "-j,--jobs,-P,--max-procs", options.jobs, parse_jobs);
-  add_parsed(app, "--places", options.placement, parse_placement);
+  std::string places, bind;
+  app.add_option("--places", places);
+  app.add_option("--bind", bind);
   add_parsed(app, "-n,--max-args", options.items_per_job, parse_items);
   add_parsed(app, "--cpus", options.cpus_per_job, parse_cpus);
   app.add_option("--stats", options.stats);
@@ -238,6 +251,7 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
     return parsed;
   }
 
+  options.placement = parse_placement(places, bind);
   if (null_delimited) options.delimiter = '\0';
   if (tag && !options.tag) options.tag = "{}";
   options.environment = split_at_commas(names);
@@ -257,16 +271,18 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
 
 Parsed<TopoOptions> parse_topo(const std::vector<std::string>& arguments) {
   Parsed<TopoOptions> parsed;
-  std::string processes, places;
+  std::string processes, places, bind;
   CLI::App app("", "pinion topo");
   const CLI::Option* jobs_option = app.add_option("-j,--jobs", processes);
-  const CLI::Option* places_option = app.add_option("--places", places);
+  app.add_option("--places", places);
+  app.add_option("--bind", bind);
+  app.add_flag("--json", parsed.options.json);
   if (parse(app, arguments)) {
     parsed.help = topo_help;
     return parsed;
   }
   if (*jobs_option) parsed.options.processes = parse_workers(processes);
-  if (*places_option) parsed.options.placement = parse_placement(places);
+  parsed.options.placement = parse_placement(places, bind);
   return parsed;
 }
 

@@ -64,6 +64,7 @@ struct RunOptions {
 
 struct TopoOptions {
   unsigned processes = 0;  ///< 0: one per usable core
+  bool json = false;
   Placement placement{};
 };
 

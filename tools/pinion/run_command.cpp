@@ -66,11 +66,14 @@ std::unique_ptr<InputSource> open_source(const RunOptions& options) {
 // No more workers than places to put them: the jobs beyond that share workers, unless each has its
 // own number of cores.
 Division divide(RunOptions& options) {
-  std::vector<std::string> cores = cpu_places(options.placement);
+  // Neighbours are those that are dealt one after the other.
+  const bool in_order = options.cpus_per_job > 0 && !options.placement.is_none();
+  std::vector<std::string> cores =
+      cpu_places(in_order ? Placement(options.placement.places()) : options.placement);
   if (cores.empty()) cores.resize(std::max(std::thread::hardware_concurrency(), 1u));
   std::size_t places = cores.size();
   if (options.cpus_per_job > 0) {
-    options.placement = group_places(cores, options.cpus_per_job);
+    options.placement = group_places(cores, options.cpus_per_job, options.placement.bind());
     places /= options.cpus_per_job;
   }
   Division division;

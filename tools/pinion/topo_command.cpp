@@ -1,36 +1,16 @@
 // `pinion topo`.
 
-#include <pinion/topo.hpp>
-
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 
 #include "commands.hpp"
 #include "errors.hpp"
 #include "options.hpp"
+#include "topo_text.hpp"
 
 namespace pinion::command {
-namespace {
-
-void print_group(const char* title, const std::vector<std::string>& lines) {
-  fmt::print("{}\n", title);
-  for (const std::string& line : lines) fmt::print("  {}\n", line);
-}
-
-void print(const TopologyReport& report) {
-  std::size_t width = 0;
-  for (const auto& [what, value] : report.usable) width = std::max(width, what.size());
-  fmt::print("usable CPUs\n");
-  for (const auto& [what, value] : report.usable) fmt::print("  {:<{}}  {}\n", what, width, value);
-  print_group("placement", report.placement);
-  print_group("NUMA nodes", report.numa);
-  fmt::print("I/O\n  {}\n", report.io);
-}
-
-}  // namespace
 
 int topo_command(const std::vector<std::string>& arguments) {
   try {
@@ -38,7 +18,9 @@ int topo_command(const std::vector<std::string>& arguments) {
     if (parsed.help) {
       fmt::print("{}", *parsed.help);
     } else {
-      print(describe_topology(parsed.options.placement, parsed.options.processes));
+      const TopoOptions& options = parsed.options;
+      const TopologyReport report = describe_topology(options.placement, options.processes);
+      fmt::print("{}", options.json ? topo_json(report) : topo_text(report));
     }
     if (std::fflush(stdout) == 0) return 0;
     fmt::print(stderr, "pinion topo: cannot write to standard output\n");

@@ -131,8 +131,13 @@ struct MapThunk {
       if (task.timed) task.stamp();
       const std::uint32_t n = task.cursor.advance(done, count);
       if (n == 0) break;
-      for (std::uint32_t i = done; i < done + n;)
+      for (std::uint32_t i = done; i < done + n;) {
         i = run_until_error(task, values, i, done + n, item, f);
+        if (task.failed && task.stops_at_error) {
+          task.done = i;
+          return;
+        }
+      }
       done += n;
     }
     task.done = done;
@@ -149,6 +154,7 @@ struct MapThunk {
       }
     } catch (...) {
       task.item_failed(i);
+      task.failed = true;
       ++i;
     }
     return i;

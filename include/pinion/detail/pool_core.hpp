@@ -2,6 +2,7 @@
 // pass it: only bytes, thunks and entries.
 #pragma once
 
+#include <pinion/chunking.hpp>
 #include <pinion/detail/api.hpp>
 #include <pinion/detail/call.hpp>
 #include <pinion/detail/entry.hpp>
@@ -55,7 +56,7 @@ class PINION_API MapJob {
   const void* thunk = nullptr;
   bool coroutine = false;
   std::uint64_t items = 0;
-  std::size_t chunk_items = 0;      // 0: automatic
+  Chunking chunking;
   std::uint32_t result_stride = 0;  // bytes of a value where all are alike; else variable
   std::size_t item_bytes_hint = 0;  // of an item's arguments and result together
   bool open = false;                // a stream: more items may come

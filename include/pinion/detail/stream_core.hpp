@@ -39,8 +39,8 @@ struct StreamCall {
 
 /// How it is read.
 struct StreamLimits {
-  std::size_t chunk_items;  // 0: automatic
-  std::size_t window;       // 0: what keeps the workers busy
+  Chunking chunking;
+  std::size_t window;  // 0: what keeps the workers busy
   bool in_order;
 };
 

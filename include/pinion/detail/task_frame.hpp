@@ -89,8 +89,10 @@ class TaskFrame {
 
   // Of a chunk of several items.
   ChunkCursor cursor;
-  std::uint32_t done = 0;  // items that have an outcome
-  bool timed = false;      // each item's start is stamped
+  std::uint32_t done = 0;       // items that have an outcome
+  bool timed = false;           // each item's start is stamped
+  bool failed = false;          // an item has
+  bool stops_at_error = false;  // then the chunk ends
 
   // Of a coroutine task: in, where the outcome goes; out, the coroutine that was made.
   CoroutineItem* sink = nullptr;

@@ -1,0 +1,32 @@
+// Whoever makes worker processes for a pool.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "lib/os/fd.hpp"
+#include "lib/start/birth.hpp"
+
+namespace pinion::start {
+
+struct Newborn {
+  pid_t pid = 0;
+  os::Fd pidfd;
+};
+
+/// Called by: the service thread, which must outlive every worker: their parent-death signal
+/// follows it.
+class WorkerMaker {
+ public:
+  virtual ~WorkerMaker() = default;
+
+  /// Makes one worker. Throws `std::system_error`, ETIMEDOUT when there is no answer in time.
+  virtual Newborn make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns) = 0;
+  /// Hangs up when no more workers can be made; -1 where that does not happen.
+  [[nodiscard]] virtual int socket() const noexcept = 0;
+  /// Ends what it has made besides workers, which go on.
+  virtual void end() noexcept = 0;
+};
+
+}  // namespace pinion::start

@@ -2,71 +2,7 @@
 # The command `pinion`, seen from outside: sh run_command_test.sh PATH-OF-PINION
 # Prints a line for each check, then "N passed, N failed, N skipped"; exit status 1 on failure.
 
-: "${1:?the path of the command pinion is needed}"
-pinion=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-passed=0 failed=0 skipped=0
-# In the environment of processes that are looked for later, so that they are told from others.
-tag=$$-$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
-
-pass() { passed=$((passed + 1)); echo "ok      $1"; }
-fail() {
-  failed=$((failed + 1))
-  echo "FAILED  $1"
-  shift
-  for line; do echo "          $line"; done
-}
-skip() { skipped=$((skipped + 1)); echo "skipped $1: $2"; }
-
-# is NAME EXPECTED FOUND
-is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "expected: $2" "found:    $3"; fi; }
-
-# holds NAME COMMAND...
-holds() {
-  name=$1
-  shift
-  if "$@"; then pass "$name"; else fail "$name" "not true: $*"; fi
-}
-
-# Runs pinion run with the arguments; leaves the files out and err, and the status in $status. Ends
-# it after a minute, which is a failure of every check.
-run() {
-  timeout -k 5 60 "$pinion" run "$@" > out 2> err
-  status=$?
-}
-
-says() { grep -q -e "$2" "$1"; }
-
-# leftovers NAME: the processes that were started with PINION_JOB=$tag-NAME and still are.
-leftovers() {
-  for process in /proc/[0-9]*; do
-    tr '\0' '\n' < "$process/environ" | grep -q "^PINION_JOB=$tag-$1\$" && cat "$process/comm"
-  done 2> /dev/null
-}
-
-nothing_left() { [ -z "$(leftovers "$1")" ]; }
-
-# Whether a process of this shell has ended.
-ended() {
-  [ "$(sed 's/.*) //' "/proc/$1/stat" 2> /dev/null | cut -c1)" = Z ] || [ ! -e "/proc/$1" ]
-}
-
-# status_of PID: waits for it, at most 20 s, then kills it.
-status_of() {
-  wait_until ended "$1" || kill -9 "$1"
-  wait "$1"
-}
-
-# Waits until the command given is true, at most 20 s.
-wait_until() {
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.1
-  done
-  return 1
-}
+. "$(dirname "$0")/run_support.sh"
 
 # ---- help ----------------------------------------------------------------------------------------
 
@@ -482,5 +418,4 @@ kill -CONT "$guardian"
 status_of "$child"
 is 'the command has reaped its last process' 0 "$?$(ls -d "/proc/$guardian" 2> /dev/null)"
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+finish

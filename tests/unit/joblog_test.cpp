@@ -11,6 +11,8 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tools/pinion/copy_file.hpp"
 #include "tools/pinion/errors.hpp"
@@ -199,16 +201,16 @@ TEST_CASE("a file that a worker hands over is taken once, by job and stream") {
   const int connection = spill_connection(receiver.address());
   CHECK(spill_connection(receiver.address()) == connection);
   const Descriptor first = memory_file("first"), second = memory_file("second");
-  CHECK(send_spill(connection, {7, Stream::out}, first.get()) == 0);
-  CHECK(send_spill(connection, {7, Stream::err}, second.get()) == 0);
+  CHECK(send_spill(connection, {.sequence = 7, .stream = Stream::out}, first.get()) == 0);
+  CHECK(send_spill(connection, {.sequence = 7, .stream = Stream::err}, second.get()) == 0);
 
   const Descriptor taken = receiver.take(7, Stream::err);
   REQUIRE(taken);
   CHECK(receiver.waiting() == 1);
   // What comes behind the one that is asked for stays where it is.
   const Descriptor third = memory_file("third");
-  CHECK(send_spill(connection, {8, Stream::out}, third.get()) == 0);
-  CHECK(send_spill(connection, {9, Stream::out}, third.get()) == 0);
+  CHECK(send_spill(connection, {.sequence = 8, .stream = Stream::out}, third.get()) == 0);
+  CHECK(send_spill(connection, {.sequence = 9, .stream = Stream::out}, third.get()) == 0);
   CHECK(receiver.take(8, Stream::out));
   CHECK(receiver.waiting() == 1);
   std::array<char, 16> text{};
@@ -216,6 +218,89 @@ TEST_CASE("a file that a worker hands over is taken once, by job and stream") {
   CHECK(std::string(text.data()) == "second");
   CHECK_FALSE(receiver.take(7, Stream::err));
   CHECK(receiver.take(7, Stream::out));
+}
+
+TEST_CASE("text that comes before the end of its job is received in its order") {
+  SpillReceiver receiver;
+  receiver.trust([](pid_t pid) { return pid == ::getpid(); });
+  std::string all;
+  receiver.on_text([&all](const SpillNote& note, std::string_view text) {
+    CHECK(note.sequence == 7);
+    CHECK(note.place == 3);
+    CHECK(note.stream == Stream::err);
+    all += text;
+  });
+  // A connection of its own: that of the process is another receiver's.
+  const Descriptor sender(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const SpillAddress& to = receiver.address();
+  REQUIRE(::connect(sender.get(), reinterpret_cast<const sockaddr*>(&to.address), to.length) == 0);
+  const SpillNote note{.sequence = 7, .place = 3, .stream = Stream::err, .kind = SpillKind::text};
+  CHECK(send_spill_text(sender.get(), note, "one ") == 0);
+  CHECK(send_spill_text(sender.get(), note, std::string(spill_text_bytes_max, 'x')) == 0);
+  receiver.receive_all();
+  CHECK(all == "one " + std::string(spill_text_bytes_max, 'x'));
+  std::vector<pollfd> watched;
+  receiver.watch(watched);
+  CHECK(watched.size() == 2);
+  int sent = 0;
+  while (send_spill_text(sender.get(), note, std::string(spill_text_bytes_max, 'y')) == 0) ++sent;
+  CHECK(errno == EAGAIN);
+  CHECK(sent > 0);
+  all.clear();
+  receiver.receive_all();
+  CHECK(all == std::string(static_cast<std::size_t>(sent) * spill_text_bytes_max, 'y'));
+}
+
+TEST_CASE("whole lines of a running job are printed, the rest at its end") {
+  const Redirected to;
+  Output printer(Output::Order::completion);
+  printer.add_part(1, "", Stream::out, "a1\na");
+  printer.add_part(2, "t\t", Stream::out, "b1\nb");
+  printer.add_part(1, "", Stream::err, "e1\n");
+  printer.flush();
+  CHECK(text_of(to.out.path) == "a1\nt\tb1\n");
+  CHECK(text_of(to.err.path) == "e1\n");
+  printer.add_part(1, "", Stream::out, "2\na3");
+  printer.add(2, output("", "late\n"));
+  printer.add(1, {});
+  printer.flush();
+  CHECK(text_of(to.out.path) == "a1\nt\tb1\na2\nt\tba3");
+  CHECK(text_of(to.err.path) == "e1\nt\tlate\n");
+}
+
+TEST_CASE(
+    "in the order of the input, lines of later jobs wait for their turn, in files if need be") {
+  const Redirected to;
+  Output printer(Output::Order::input);
+  const std::string large(100'000, 'x');
+  printer.add_part(2, "", Stream::out, large);
+  printer.add_part(2, "", Stream::out, "\nrest");
+  printer.add_part(3, "", Stream::out, "three\n");
+  printer.flush();
+  CHECK(text_of(to.out.path).empty());
+  printer.add_part(1, "", Stream::out, "one\n");
+  printer.flush();
+  CHECK(text_of(to.out.path) == "one\n");
+  printer.add(1, {});
+  printer.flush();
+  CHECK(text_of(to.out.path) == "one\n" + large + "\n");
+  printer.add(3, {});
+  printer.add(2, {});
+  printer.flush();
+  CHECK(text_of(to.out.path) == "one\n" + large + "\nrestthree\n");
+}
+
+TEST_CASE("a tag stands before each line") {
+  const Redirected to;
+  Output printer(Output::Order::completion);
+  JobOutput tagged = output("x\ny\nz", "e\n");
+  tagged.tag = "a b\t";
+  tagged.out.file = memory_file("1\n2");
+  tagged.out.file_bytes = 3;
+  printer.add(1, std::move(tagged));
+  printer.flush();
+  CHECK(text_of(to.out.path) == "a b\t1\na b\t2x\na b\ty\na b\tz");
+  CHECK(text_of(to.err.path) == "a b\te\n");
 }
 
 TEST_CASE("a stranger's file is not taken") {
@@ -226,9 +311,9 @@ TEST_CASE("a stranger's file is not taken") {
   REQUIRE(::connect(stranger.get(), reinterpret_cast<const sockaddr*>(&to.address), to.length) ==
           0);
   const Descriptor file = memory_file("forged");
-  CHECK(send_spill(stranger.get(), {1, Stream::out}, file.get()) == 0);
+  CHECK(send_spill(stranger.get(), {.sequence = 1, .stream = Stream::out}, file.get()) == 0);
   CHECK_FALSE(receiver.take(1, Stream::out));
-  CHECK(send_spill(stranger.get(), {1, Stream::out}, file.get()) != 0);
+  CHECK(send_spill(stranger.get(), {.sequence = 1, .stream = Stream::out}, file.get()) != 0);
 }
 
 TEST_CASE("a spill file has no name, and a missing folder is an error") {

@@ -4,14 +4,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tools/pinion/composed_source.hpp"
 #include "tools/pinion/errors.hpp"
 #include "tools/pinion/input_source.hpp"
-#include "tools/pinion/options.hpp"
 #include "tools/pinion/progress_bar.hpp"
 
 using namespace pinion::command;
@@ -59,8 +59,6 @@ struct Pipe {
   Descriptor read_end, write_end;
 };
 
-RunOptions run_options(const Words& arguments) { return parse_run(arguments).options; }
-
 }  // namespace
 
 TEST_CASE("lists combine so that the last varies fastest") {
@@ -98,6 +96,110 @@ TEST_CASE("texts are cut between characters") {
                   8) == "1234...");
   CHECK(printable("1234\n789", 8) == "1234...");
   CHECK(printable("", 8).empty());
+}
+
+TEST_CASE("files and words combine; all but the first are kept in memory") {
+  const auto combine = [](const std::string& first, const Words& second, const std::string& third) {
+    std::vector<std::unique_ptr<InputSource>> sources;
+    sources.push_back(std::make_unique<Lines>(file_with(first), "first", '\n'));
+    sources.push_back(std::make_unique<ArgumentLists>(std::vector<Words>{second}));
+    sources.push_back(std::make_unique<Lines>(file_with(third), "third", '\n'));
+    return std::make_unique<Combination>(std::move(sources));
+  };
+  const auto source = combine("a\nb\n", {"1", "2"}, "x\ny");
+  CHECK(source->total() == 8);
+  CHECK(source->is_finite());
+  CHECK(all_of(*source) == std::vector<Words>{{"a", "1", "x"},
+                                              {"a", "1", "y"},
+                                              {"a", "2", "x"},
+                                              {"a", "2", "y"},
+                                              {"b", "1", "x"},
+                                              {"b", "1", "y"},
+                                              {"b", "2", "x"},
+                                              {"b", "2", "y"}});
+  CHECK(source->position() == "line 2 of first");
+  const auto empty = combine("a\nb\n", {"1"}, "");
+  CHECK(all_of(*empty).empty());
+  CHECK(empty->nothing() == "third is empty");
+}
+
+TEST_CASE("a combination does not wait for the stream that it needs next") {
+  Pipe outer, inner;
+  std::vector<std::unique_ptr<InputSource>> sources;
+  const int outer_end = outer.read_end.get(), inner_end = inner.read_end.get();
+  sources.push_back(std::make_unique<Lines>(std::move(outer.read_end), "outer", '\n'));
+  sources.push_back(std::make_unique<Lines>(std::move(inner.read_end), "inner", '\n'));
+  Combination source(std::move(sources));
+  Words arguments;
+  inner.put("1\n");
+  CHECK(source.next(arguments) == Next::pending);
+  CHECK(source.descriptor() == inner_end);
+  inner.write_end.reset();
+  CHECK(source.next(arguments) == Next::pending);
+  CHECK(source.descriptor() == outer_end);
+  CHECK_FALSE(source.is_finite());
+  outer.put("a\nb\n");
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"a", "1"});
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"b", "1"});
+  CHECK(source.next(arguments) == Next::pending);
+}
+
+TEST_CASE("lines are cut into columns") {
+  const auto columns = [](const std::string& line, const std::string& separator) {
+    Columns source(std::make_unique<ArgumentLists>(std::vector<Words>{{line}}), separator);
+    Words arguments;
+    CHECK(source.next(arguments) == Next::item);
+    return arguments;
+  };
+  CHECK(columns("a,b,,", ",") == Words{"a", "b", "", ""});
+  CHECK(columns(" a b , c ", ",") == Words{"a b", "c"});
+  CHECK(columns("", ",") == Words{""});
+  CHECK(columns("a1b22c", "[0-9]+") == Words{"a", "b", "c"});
+  CHECK(columns("a\tb", "\\t") == Words{"a", "b"});
+  CHECK(columns("a  b", "\\s+") == Words{"a", "b"});
+  CHECK(columns("ab", "x*") == Words{"ab"});  // an empty match separates nothing
+  CHECK(columns("a|b", "\\|") == Words{"a", "b"});
+  CHECK_THROWS_AS(columns("a", "["), UsageError);
+}
+
+TEST_CASE("a pattern that would take for ever on a line is refused, and not the stack's end") {
+  Columns source(std::make_unique<ArgumentLists>(std::vector<Words>{{std::string(1'000'000, 'a')}}),
+                 "(a*)*(a*)*(a*)*b");
+  Words arguments;
+  CHECK_THROWS_AS(source.next(arguments), InputError);
+}
+
+TEST_CASE("several items make one job, the last gets what is left") {
+  const auto grouped = [](std::uint64_t count, const Words& words) {
+    Grouped source(std::make_unique<ArgumentLists>(std::vector<Words>{words}), count);
+    const auto total = source.total();
+    const std::vector<Words> all = all_of(source);
+    CHECK(total == all.size());
+    return all;
+  };
+  CHECK(grouped(2, {"a", "b", "c"}) == std::vector<Words>{{"a", "b"}, {"c"}});
+  CHECK(grouped(3, {"a", "b", "c"}) == std::vector<Words>{{"a", "b", "c"}});
+  CHECK(grouped(1, {"a", "b"}) == std::vector<Words>{{"a"}, {"b"}});
+  CHECK(grouped(0, {"a", "b"}) == std::vector<Words>{{}, {}});
+  CHECK(grouped(5, {}).empty());
+}
+
+TEST_CASE("a group that is not full waits for the rest of the stream") {
+  Pipe pipe;
+  Grouped source(std::make_unique<Lines>(std::move(pipe.read_end), "stream", '\n'), 2);
+  Words arguments;
+  pipe.put("a\n");
+  CHECK(source.next(arguments) == Next::pending);
+  pipe.put("b\nc\n");
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"a", "b"});
+  CHECK(source.next(arguments) == Next::pending);
+  pipe.write_end.reset();
+  CHECK(source.next(arguments) == Next::item);
+  CHECK(arguments == Words{"c"});
+  CHECK(source.next(arguments) == Next::end);
 }
 
 TEST_CASE("an empty list gives no job") {
@@ -156,71 +258,6 @@ TEST_CASE("what cannot be read is named") {
   Lines broken(Descriptor(::open("/dev/null", O_WRONLY | O_CLOEXEC)), "input", '\n');
   Words arguments;
   CHECK_THROWS_AS(broken.next(arguments), InputError);
-}
-
-TEST_CASE("the options end at the command, whose options are its own") {
-  const RunOptions options =
-      run_options({"-j2", "-k", "ls", "-l", "-j", "--", "{}", ":::", "-a", "b", ":::", "c"});
-  CHECK(options.jobs == 2);
-  CHECK(options.keep_order);
-  CHECK_FALSE(options.bar);
-  CHECK(options.command == Words{"ls", "-l", "-j", "--", "{}"});
-  CHECK(options.lists == std::vector<Words>{{"-a", "b"}, {"c"}});
-}
-
-TEST_CASE("commands may be called as subcommands and as options are") {
-  CHECK(run_options({"topo", "run"}).command == Words{"topo", "run"});
-  CHECK(run_options({"-k", "--", "-x", "y"}).command == Words{"-x", "y"});
-  CHECK(run_options({":::", "echo a", "echo b"}).command.empty());
-}
-
-TEST_CASE("every option is understood") {
-  const RunOptions options = run_options({"--jobs", "65536", "--joblog", "log", "--bar", "--places",
-                                          "0-1", "-a", "file", "-0", "true"});
-  CHECK(options.jobs == 65'536);
-  CHECK(options.job_log == "log");
-  CHECK(options.bar);
-  CHECK(options.placement.places() == "0-1");
-  CHECK(options.argument_file == "file");
-  CHECK(options.delimiter == '\0');
-  CHECK(run_options({"--places", "none"}).placement.is_none());
-  CHECK(run_options({"--bind", "spread"}).placement.bind() == pinion::Bind::spread);
-  CHECK(run_options({"--places", "0-1", "--bind", "primary"}).placement.bind() ==
-        pinion::Bind::primary);
-  CHECK(run_options({}).jobs == 0);
-}
-
-TEST_CASE("bad usage is refused with its reason") {
-  CHECK_THROWS_AS(run_options({"-j", "0", "true"}), UsageError);
-  CHECK_THROWS_WITH_AS(run_options({"-j", "x", "true"}),
-                       "-j wants a number of jobs from 1 to 65536, not 'x'", UsageError);
-  CHECK_THROWS_AS(run_options({"-j", "-1", "true"}), UsageError);
-  CHECK_THROWS_AS(run_options({"-j", "2x", "true"}), UsageError);
-  CHECK_THROWS_WITH_AS(run_options({"-j", "65537", "true"}),
-                       "-j 65537: at most 65536 jobs run at once", UsageError);
-  CHECK_THROWS_AS(run_options({"-j", "99999999999999999999", "true"}), UsageError);
-  CHECK_THROWS_WITH_AS(run_options({"--unknown", "true"}), "there is no option --unknown",
-                       UsageError);
-  CHECK_THROWS_WITH_AS(run_options({"--bind", "far", "true"}),
-                       "--bind wants close, spread or primary, not 'far'", UsageError);
-  CHECK_THROWS_AS(run_options({"-a"}), UsageError);
-  CHECK_THROWS_AS(run_options({"-a", "file", "true", ":::", "a"}), UsageError);
-  CHECK_THROWS_AS(run_options({"true", "::::", "file"}), UsageError);
-  CHECK_THROWS_AS((void)parse_topo({"extra"}), UsageError);
-}
-
-TEST_CASE("help is a text that fits a screen") {
-  for (const auto& help : {parse_run({"--help"}).help, parse_topo({"-h"}).help}) {
-    REQUIRE(help.has_value());
-    std::size_t lines = 0, columns = 0;
-    for (std::size_t at = 0, end = 0; (end = help->find('\n', at)) != std::string::npos;
-         at = end + 1) {
-      ++lines;
-      columns = std::max(columns, end - at);
-    }
-    CHECK(lines <= 24);
-    CHECK(columns <= 80);
-  }
 }
 
 TEST_CASE("the bar tells what is known") {

@@ -199,3 +199,45 @@ TEST_CASE("a line is executed directly only where that is the same") {
     CHECK(finder.arguments_for(line) == Words{"/bin/sh", "-c", line});
   }
 }
+
+TEST_CASE("quoted words reach the program as they are, with the arguments in them") {
+  const auto quoted = [](const Words& command, const Words& arguments) {
+    return CommandTemplate(command, CommandTemplate::Quoting::words).expand({arguments, 3, 2});
+  };
+  CHECK(quoted({"echo", "$HOME  \"{}\""}, {"a b"}) == "echo '$HOME  \"a b\"'");
+  CHECK(quoted({"perl", "-e", "print \"@ARGV\\n\"", "{}x"}, {"a b"}) ==
+        "perl -e 'print \"@ARGV\\n\"' 'a bx'");
+  CHECK(quoted({"echo"}, {"it's"}) == "echo 'it'\"'\"'s'");
+  CHECK(quoted({"echo", "x{}y", "{1}.{2}{#}{%}"}, {"a", "b c"}) == "echo xa 'b cy' 'a.b c32'");
+  CHECK(quoted({}, {"echo a"}) == "'echo a'");
+  CHECK(quoted({"{}", "a;b"}, {"my prog"}) == "'my prog' 'a;b'");
+}
+
+TEST_CASE("a text is expanded without quotes, and nothing is appended") {
+  const Words arguments{"a b", "c/d.e"};
+  CHECK(CommandTemplate("x{}y").expand({arguments, 1, 1}) == "xa b c/d.ey");
+  CHECK(CommandTemplate("{2//}:{2/.}").expand({arguments, 1, 1}) == "c:d");
+  CHECK(CommandTemplate("fixed").expand({arguments, 1, 1}) == "fixed");
+  CHECK_FALSE(CommandTemplate("fixed").replaces());
+  CHECK(CommandTemplate("{#}").replaces());
+}
+
+TEST_CASE("with a shell of its own every line goes through it") {
+  ExecutableFinder finder("/bin:/usr/bin");
+  CHECK(finder.arguments_for("ls -l") == Words{"ls", "-l"});
+  CHECK(finder.arguments_for("ls -l", true) == Words{"ls", "-l"});
+  finder.always_use("/bin/bash");
+  CHECK(finder.arguments_for("ls -l") == Words{"/bin/bash", "-c", "ls -l"});
+}
+
+TEST_CASE("a relative name is the shell's where the job runs in another directory") {
+  ExecutableFinder finder("/bin:/usr/bin");
+  const Folder folder;
+  const std::string program = folder.path + "/program";
+  std::ofstream(program) << "#!/bin/sh\n";
+  REQUIRE(::chmod(program.c_str(), 0755) == 0);
+  CHECK(finder.arguments_for(program, true) == Words{program});
+  const std::string relative = "../../../../../../../../../.." + program;
+  CHECK(finder.arguments_for(relative) == Words{relative});
+  CHECK(finder.arguments_for(relative, true) == Words{"/bin/sh", "-c", relative});
+}

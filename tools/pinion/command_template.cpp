@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "shell_words.hpp"
 
@@ -34,11 +35,62 @@ std::string directory_name(std::string path) {
 
 }  // namespace
 
-CommandTemplate::CommandTemplate(std::span<const std::string> words) {
-  std::string text;
-  for (const std::string& word : words) (text += text.empty() ? "" : " ") += word;
-  if (words.empty()) text = "{}";
+// The line under construction: what is quoted, and when.
+class CommandTemplate::Line {
+ public:
+  explicit Line(Quoting quoting) noexcept : quoting_(quoting) {}
 
+  void add_text(const std::string& text) { (quoting_ == Quoting::words ? word_ : line_) += text; }
+  void add_argument(const std::string& argument) {
+    if (quoting_ == Quoting::words) {
+      word_ += argument;
+    } else if (quoting_ == Quoting::arguments) {
+      append_quoted(line_, argument);
+    } else {
+      line_ += argument;
+    }
+  }
+  void end_word() {
+    if (quoting_ == Quoting::words) append_quoted(line_, std::exchange(word_, {}));
+  }
+  // Between arguments that stand in one place.
+  void separate() {
+    end_word();
+    line_ += ' ';
+  }
+  void add_blank() { line_ += ' '; }
+  [[nodiscard]] std::string take() noexcept { return std::move(line_); }
+
+ private:
+  Quoting quoting_;
+  std::string line_;
+  std::string word_;
+};
+
+CommandTemplate::CommandTemplate(std::span<const std::string> words, Quoting quoting)
+    : quoting_(quoting) {
+  bool replaces = false;
+  if (words.empty()) {
+    replaces = parse("{}");
+    pieces_.push_back({.part = Part::word_end});
+  } else if (quoting == Quoting::words) {
+    for (const std::string& word : words) {
+      replaces = parse(word) || replaces;
+      pieces_.push_back({.part = Part::word_end});
+    }
+  } else {
+    std::string text;
+    for (const std::string& word : words) (text += text.empty() ? "" : " ") += word;
+    replaces = parse(text);
+  }
+  if (replaces || quoting == Quoting::nothing) return;
+  if (quoting == Quoting::arguments) pieces_.push_back({.part = Part::text, .text = " "});
+  pieces_.push_back({.part = Part::argument});
+  pieces_.push_back({.part = Part::word_end});
+}
+
+// Returns whether there are replacement strings in it.
+bool CommandTemplate::parse(const std::string& text) {
   bool replaces = false;
   std::string literal;
   const auto flush = [&] {
@@ -53,7 +105,7 @@ CommandTemplate::CommandTemplate(std::span<const std::string> words) {
       flush();
       pieces_.push_back(std::move(piece));
       replaces = true;
-      if (in_first_word) quotes_ = false;
+      if (in_first_word && quoting_ == Quoting::arguments) quoting_ = Quoting::nothing;
       at += length;
       continue;
     }
@@ -62,12 +114,8 @@ CommandTemplate::CommandTemplate(std::span<const std::string> words) {
     if (c == ' ' || c == '\t' || c == '\n' || c == '=') in_first_word = false;
     literal += c;
   }
-  if (!replaces) {
-    literal += ' ';
-    flush();
-    pieces_.push_back({.part = Part::argument});
-  }
   flush();
+  return replaces;
 }
 
 bool CommandTemplate::parse_replacement(std::string_view text, Piece& piece, std::size_t& length) {
@@ -114,53 +162,62 @@ std::string CommandTemplate::transform(Part part, const std::string& argument) {
   }
 }
 
-void CommandTemplate::append_argument(std::string& line, const Piece& piece,
-                                      const std::string& argument) const {
-  const bool plain = piece.part == Part::argument;
-  const std::string changed = plain ? std::string() : transform(piece.part, argument);
-  const std::string& value = plain ? argument : changed;
-  if (quotes_) {
-    append_quoted(line, value);
-  } else {
-    line += value;
+void CommandTemplate::append_arguments(Line& line, const Piece& piece,
+                                       std::span<const std::string> arguments) {
+  const auto append = [&](const std::string& argument) {
+    if (piece.part == Part::argument) {
+      line.add_argument(argument);
+    } else {
+      line.add_argument(transform(piece.part, argument));
+    }
+  };
+  const auto count = static_cast<int>(arguments.size());
+  if (piece.source == 0) {
+    for (int i = 0; i < count; ++i) {
+      if (i > 0) line.separate();
+      append(arguments[static_cast<std::size_t>(i)]);
+    }
+    return;
   }
+  // A source that does not exist is nothing, as with GNU parallel.
+  const int index = piece.source > 0 ? piece.source - 1 : count + piece.source;
+  if (index >= 0 && index < count) append(arguments[static_cast<std::size_t>(index)]);
 }
 
 std::string CommandTemplate::expand(const Substitution& job) const {
-  const auto count = static_cast<int>(job.arguments.size());
-  std::string line;
+  Line line(quoting_);
   for (const Piece& piece : pieces_) {
     switch (piece.part) {
       case Part::text:
-        line += piece.text;
-        continue;
+        line.add_text(piece.text);
+        break;
+      case Part::word_end:
+        line.end_word();
+        if (&piece != &pieces_.back()) line.add_blank();
+        break;
       case Part::sequence:
-        line += std::to_string(job.sequence);
-        continue;
+        line.add_text(std::to_string(job.sequence));
+        break;
       case Part::slot:
-        line += std::to_string(job.slot);
-        continue;
+        line.add_text(std::to_string(job.slot));
+        break;
       default:
+        append_arguments(line, piece, job.arguments);
         break;
     }
-    if (piece.source == 0) {
-      for (int i = 0; i < count; ++i) {
-        if (i > 0) line += ' ';
-        append_argument(line, piece, job.arguments[static_cast<std::size_t>(i)]);
-      }
-      continue;
-    }
-    // A source that does not exist is nothing, as with GNU parallel.
-    const int index = piece.source > 0 ? piece.source - 1 : count + piece.source;
-    if (index < 0 || index >= count) continue;
-    append_argument(line, piece, job.arguments[static_cast<std::size_t>(index)]);
   }
-  return line;
+  return line.take();
 }
 
 bool CommandTemplate::uses_slot() const noexcept {
   return std::any_of(pieces_.begin(), pieces_.end(),
                      [](const Piece& piece) { return piece.part == Part::slot; });
+}
+
+bool CommandTemplate::replaces() const noexcept {
+  return std::any_of(pieces_.begin(), pieces_.end(), [](const Piece& piece) {
+    return piece.part != Part::text && piece.part != Part::word_end;
+  });
 }
 
 }  // namespace pinion::command

@@ -24,28 +24,44 @@ struct Substitution {
 /// replacement string: then the arguments are command text themselves.
 class CommandTemplate {
  public:
-  /// `words` are joined by blanks and not quoted: they are shell text. Without words the argument
-  /// is the whole command line.
-  explicit CommandTemplate(std::span<const std::string> words);
+  /// What is made safe from the shell.
+  enum class Quoting {
+    arguments,  ///< the words are shell text
+    words,      ///< whole words, with the arguments in them: the shell sees no text but names
+    nothing,    ///< this is a text and no command; nothing is appended to it
+  };
+
+  /// `words` are joined by blanks. Without words the argument is the whole command line.
+  explicit CommandTemplate(std::span<const std::string> words,
+                           Quoting quoting = Quoting::arguments);
+  /// A text with replacement strings.
+  explicit CommandTemplate(const std::string& text)
+      : CommandTemplate(std::span(&text, 1), Quoting::nothing) {}
 
   [[nodiscard]] std::string expand(const Substitution& job) const;
   /// Whether `{%}` occurs, so that the slot must be known before a job is submitted.
   [[nodiscard]] bool uses_slot() const noexcept;
+  /// Whether it holds any replacement string.
+  [[nodiscard]] bool replaces() const noexcept;
 
  private:
-  enum class Part { text, argument, stem, base, directory, base_stem, sequence, slot };
+  enum class Part { text, word_end, argument, stem, base, directory, base_stem, sequence, slot };
   struct Piece {
     Part part = Part::text;
     int source = 0;  // 0: all; from 1, or from -1 backwards
     std::string text{};
   };
 
+  class Line;
+
+  bool parse(const std::string& text);
   static bool parse_replacement(std::string_view text, Piece& piece, std::size_t& length);
-  void append_argument(std::string& line, const Piece& piece, const std::string& argument) const;
+  static void append_arguments(Line& line, const Piece& piece,
+                               std::span<const std::string> arguments);
   static std::string transform(Part part, const std::string& argument);
 
   std::vector<Piece> pieces_;
-  bool quotes_ = true;
+  Quoting quoting_;
 };
 
 }  // namespace pinion::command

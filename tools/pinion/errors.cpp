@@ -8,24 +8,6 @@
 namespace pinion::command {
 namespace {
 
-// The length of the character that `text` begins with; 0: it is no UTF-8, or a control character.
-std::size_t character_length(std::string_view text) noexcept {
-  const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t at = 1; at < length; ++at) {
-    if ((byte(at) & 0xc0) != 0x80) return 0;
-  }
-  // Spelled longer than need be, half of a pair, beyond the last one; and U+0080 to U+009F.
-  const unsigned second = byte(1);
-  const bool wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-                     (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f) ||
-                     (first == 0xc2 && second < 0xa0);
-  return wrong ? 0 : length;
-}
-
 std::string spelled(char c) {
   switch (c) {
     case '\0':
@@ -42,6 +24,23 @@ std::string spelled(char c) {
 }
 
 }  // namespace
+
+std::size_t character_length(std::string_view text) noexcept {
+  const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+  for (std::size_t at = 1; at < length; ++at) {
+    if ((byte(at) & 0xc0) != 0x80) return 0;
+  }
+  // Spelled longer than need be, half of a pair, beyond the last one; and U+0080 to U+009F.
+  const unsigned second = byte(1);
+  const bool wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+                     (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f) ||
+                     (first == 0xc2 && second < 0xa0);
+  return wrong ? 0 : length;
+}
 
 std::string error_text(int error_code) { return std::generic_category().message(error_code); }
 

@@ -27,6 +27,10 @@ struct WriteError : std::runtime_error {
 /// "Permission denied" and the like, for the end of a sentence.
 std::string error_text(int error_code);
 
+/// The bytes of the UTF-8 character that `text`, which is not empty, begins with; 0 where it begins
+/// with none, or with a control character.
+std::size_t character_length(std::string_view text) noexcept;
+
 /// `text` in one line that does nothing to a terminal: control characters, and bytes that are no
 /// UTF-8, are spelled as in `\n`, `\0` and `\x1b`. What would be longer than `bytes_max` is cut and
 /// ends with "...".

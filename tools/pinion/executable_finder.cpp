@@ -39,10 +39,14 @@ std::string ExecutableFinder::look_up(const std::string& word) const {
   return {};
 }
 
-std::vector<std::string> ExecutableFinder::arguments_for(const std::string& line) {
+std::vector<std::string> ExecutableFinder::arguments_for(const std::string& line, bool elsewhere) {
+  if (!shell_.empty()) return {shell_, "-c", line};
   if (!has_metacharacter(line)) {
     std::vector<std::string> words = split_words(line);
-    if (!words.empty() && !find(words.front()).empty()) return words;
+    if (!words.empty() && !find(words.front()).empty() &&
+        (!elsewhere || find(words.front()).front() == '/')) {
+      return words;
+    }
   }
   return {"/bin/sh", "-c", line};
 }

@@ -8,8 +8,16 @@
 #include <vector>
 
 #include "descriptor.hpp"
+#include "job_name.hpp"
 
 namespace pinion::command {
+
+/// A job of an earlier run.
+struct LoggedJob {
+  std::uint64_t sequence = 0;
+  std::string command{};
+  JobName name{};
+};
 
 /// Gives the arguments of one job after the other.
 class InputSource {
@@ -33,6 +41,8 @@ class InputSource {
   [[nodiscard]] virtual std::string nothing() const = 0;
   /// "line 3 of names.txt" or "argument 3": the item that `next` gave last, for messages.
   [[nodiscard]] virtual std::string position() const = 0;
+  /// Where the item that `next` gave last comes from a log; null: it does not.
+  [[nodiscard]] virtual const LoggedJob* logged() const noexcept { return nullptr; }
 };
 
 /// All combinations of the lists' elements; the last list varies fastest.

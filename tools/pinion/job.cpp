@@ -2,6 +2,7 @@
 
 #include <pinion/io.hpp>
 #include <pinion/process.hpp>
+#include <pinion/sleep.hpp>
 #include <pinion/this_worker.hpp>
 
 #include <fcntl.h>
@@ -11,26 +12,51 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <system_error>
 
 #include "capture.hpp"
+#include "job_environment.hpp"
+#include "lost_job.hpp"
 #include "shortage.hpp"
 
 namespace pinion::command {
 namespace {
 
-struct Surroundings {
-  JobBoard* board = nullptr;
-  SpillAddress spill_address{};
-};
-
 // Set once, before the workers are forked, which inherit it.
-Surroundings surroundings;
+JobSurroundings surroundings;
+
+/// The job slot: a number from 1 that no other job has meanwhile.
+class Slot {
+ public:
+  explicit Slot(unsigned given) : number_(given) {
+    if (number_ != 0) return;
+    local_ = slots().take();
+    number_ = this_worker::index() * surroundings.jobs_each + local_ + 1;
+  }
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  ~Slot() {
+    if (local_ != none) slots().give_back(local_);
+  }
+  [[nodiscard]] unsigned number() const noexcept { return number_; }
+
+ private:
+  static constexpr unsigned none = ~0u;
+  static LocalSlots& slots() {
+    static LocalSlots list;
+    return list;
+  }
+  unsigned number_;
+  unsigned local_ = none;
+};
 
 double seconds(clockid_t clock) noexcept {
   timespec now{};
@@ -58,6 +84,7 @@ class JobProcess {
     return process_;
   }
   [[nodiscard]] int pidfd() const noexcept { return process_.pidfd(); }
+  [[nodiscard]] pid_t pid() const noexcept { return process_.pid(); }
 
  private:
   io::Process process_;
@@ -133,6 +160,25 @@ Task<void> hand_over(Capture& capture, SpillNote note, std::uint64_t& handed_ove
   handed_over = capture.file_bytes();
 }
 
+// Gives what was read to the command, and waits where that does not keep up.
+Task<void> forward(Capture& capture, SpillNote note) {
+  if (capture.text().empty()) co_return;
+  note.kind = SpillKind::text;
+  const std::string all = capture.take_text();
+  const int connection = spill_connection(surroundings.spill_address);
+  for (std::string_view rest = all; !rest.empty();) {
+    const std::string_view part = rest.substr(0, spill_text_bytes_max);
+    const int code = send_spill_text(connection, note, part);
+    if (code == 0) {
+      rest.remove_prefix(part.size());
+    } else if (code == EAGAIN) {
+      co_await io::poll(connection, POLLOUT);
+    } else {
+      throw std::system_error(code, std::generic_category(), "cannot hand its output over");
+    }
+  }
+}
+
 io::SpawnRequest request_for(const JobSpec& spec, const Capture& out, const Capture& err) {
   io::SpawnRequest request;
   request.argv = spec.argv;
@@ -140,6 +186,7 @@ io::SpawnRequest request_for(const JobSpec& spec, const Capture& out, const Capt
   request.stdout_fd = out.write_end();
   request.stderr_fd = err.write_end();
   request.process_group = true;
+  request.working_directory = spec.directory;
   return request;
 }
 
@@ -155,6 +202,8 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
   bool is_text = false;
   try {
     io::SpawnRequest request = request_for(spec, out, err);
+    // Nobody else runs between this and the start.
+    set_job_variables(spec.number, spec.slot);
     io::Process process = co_await io::spawn_process(std::move(request));
     co_return process;
   } catch (const std::system_error& error) {
@@ -166,6 +215,7 @@ Task<io::Process> start(JobSpec& spec, Capture& out, Capture& err) {
   if (is_text) spec.argv = by_shell(spec.argv);
   spec.program.clear();
   io::SpawnRequest request = request_for(spec, out, err);
+  set_job_variables(spec.number, spec.slot);
   io::Process process = co_await io::spawn_process(std::move(request));
   co_return process;
 }
@@ -176,21 +226,62 @@ int exit_value_of(int error_code) noexcept {
   return error_code == ENOENT || error_code == ENOTDIR ? 127 : 126;
 }
 
-Task<void> listen(Events& events, Capture& out, Capture& err) {
+// What was read goes to the command at once, or is kept.
+Task<void> pass_on(Capture& out, Capture& err, const JobSpec& spec) {
+  if (!surroundings.line_buffer) {
+    co_await bound_memory(out, err);
+    co_return;
+  }
+  co_await forward(out, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::out});
+  co_await forward(err, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::err});
+}
+
+Task<void> listen(Events& events, Capture& out, Capture& err, const JobSpec& spec) {
   for (bool ended = false; !ended;) {
     co_await io::poll(events.descriptor(), POLLIN);
     const unsigned ready = events.ready();
     ended = has(ready, Events::ended);
     if (has(ready, Events::out)) out.read();
     if (has(ready, Events::err)) err.read();
-    co_await bound_memory(out, err);
+    co_await pass_on(out, err, spec);
   }
   // What the pipes hold now was written before the end. Others that still have them open are not
   // waited for: a job that leaves a daemon behind has ended.
-  while (out.read() || err.read()) co_await bound_memory(out, err);
+  while (out.read() || err.read()) co_await pass_on(out, err, spec);
+}
+
+// A job that is ended before its time has ended with the last of its group. Until then its number
+// stays its own, since the first of them is not reaped.
+Task<void> outlast_group(pid_t group, Capture& out, Capture& err, const JobSpec& spec) {
+  using namespace std::chrono_literals;
+  while (group_is_alive(group)) {
+    co_await sleep_for(10ms);
+    while (out.read() || err.read()) co_await pass_on(out, err, spec);
+  }
+  ::kill(-group, SIGKILL);  // where not all processes can be seen
+}
+
+double seconds_of(const timeval& time) noexcept {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+void look_at_cpus(pid_t pid, JobUsage& usage) {
+  usage.cpus = cpus_of(pid);
+  usage.bound = !this_worker::cpus().empty() && usage.cpus == this_worker::cpus();
+}
+
+// Once for each worker: what the user has set stays.
+void set_threads() {
+  const std::size_t cpus = this_worker::cpus().size() / surroundings.jobs_each;
+  set_thread_variables(surroundings.threads != 0
+                           ? surroundings.threads
+                           : static_cast<unsigned>(std::max<std::size_t>(cpus, 1)));
 }
 
 void note_end(JobResult& result, const io::ProcessExit& exit) {
+  result.usage.user = seconds_of(exit.usage.ru_utime);
+  result.usage.system = seconds_of(exit.usage.ru_stime);
+  result.usage.max_rss_kib = static_cast<std::uint64_t>(exit.usage.ru_maxrss);
   switch (exit.how) {
     case io::ProcessExit::How::exited:
       result.exit_value = exit.code;
@@ -212,8 +303,12 @@ Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& 
   surroundings.board->expect(spec.place, out.pipe_inode());
   JobProcess process(co_await start(spec, out, err), spec.place);
   result.started = true;
+  if (surroundings.looks_at_cpus) look_at_cpus(process.pid(), result.usage);
   events.add(process.pidfd(), Events::ended);
-  co_await listen(events, out, err);
+  co_await listen(events, out, err, spec);
+  if (surroundings.board->is_condemned(spec.place)) {
+    co_await outlast_group(process.pid(), out, err, spec);
+  }
   result.run_time = seconds(CLOCK_MONOTONIC) - result.run_time;
   const io::ProcessExit exit = co_await io::wait_process(process.leave_board());
   note_end(result, exit);
@@ -233,9 +328,7 @@ void note_error(JobResult& result, const std::system_error& error) {
 
 }  // namespace
 
-void prepare_jobs(JobBoard& board, const SpillAddress& address) {
-  surroundings = {.board = &board, .spill_address = address};
-}
+void prepare_jobs(const JobSurroundings& given) { surroundings = given; }
 
 Task<JobResult> run_job(JobSpec spec) {
   JobResult result;
@@ -244,10 +337,13 @@ Task<JobResult> run_job(JobSpec spec) {
     co_return result;
   }
   result.worker = this_worker::index();
+  [[maybe_unused]] static const bool threads_are_set = (set_threads(), true);
+  const Slot slot(spec.slot);
+  spec.slot = slot.number();
   Capture out, err;
   result.start_time = seconds(CLOCK_REALTIME);
-  surroundings.board->note_begin(spec.place, static_cast<std::int64_t>(result.start_time * 1e6));
   result.run_time = seconds(CLOCK_MONOTONIC);
+  surroundings.board->note_begin(spec.place, static_cast<std::int64_t>(result.run_time * 1e9));
   try {
     out.open_pipe();
     err.open_pipe();
@@ -258,8 +354,10 @@ Task<JobResult> run_job(JobSpec spec) {
   out.close_pipe();
   err.close_pipe();
   try {  // what it printed before an error is not lost with it
-    co_await hand_over(out, SpillNote{spec.sequence, Stream::out}, result.out_spilled);
-    co_await hand_over(err, SpillNote{spec.sequence, Stream::err}, result.err_spilled);
+    co_await hand_over(out, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::out},
+                       result.out_spilled);
+    co_await hand_over(err, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::err},
+                       result.err_spilled);
   } catch (const std::system_error& error) {
     note_error(result, error);
   }

@@ -26,6 +26,7 @@ JobBoard::~JobBoard() { ::munmap(header_, bytes()); }
 void JobBoard::offer(std::size_t index) noexcept {
   clear(index);
   place(index).begun.store(0);
+  place(index).ending.store(0);
   place(index).claim.store(Claim::waiting);
 }
 
@@ -50,16 +51,16 @@ void JobBoard::clear(std::size_t index) noexcept {
 void JobBoard::request(Stop stop) noexcept {
   header_->stop.store(stop);  // EDGE publish-stop
   if (stop != Stop::kill) return;
-  for (std::size_t index = 0; index < places_; ++index) kill_group(index);
+  for (std::size_t index = 0; index < places_; ++index) signal_group(index, SIGKILL);
 }
 
-bool JobBoard::kill_group(std::size_t index) noexcept {
+bool JobBoard::signal_group(std::size_t index, int signal) noexcept {
   const pid_t group = place(index).group.load();
-  return group > 1 && ::kill(-group, SIGKILL) == 0;
+  return group > 1 && ::kill(-group, signal) == 0;
 }
 
 void JobBoard::kill_lost(std::size_t index) noexcept {
-  if (kill_group(index)) return;
+  if (signal_group(index, SIGKILL)) return;
   const std::uint32_t pipe = place(index).pipe.load();
   if (pipe != 0) kill_holders(pipe);
 }

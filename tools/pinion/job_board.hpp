@@ -4,7 +4,8 @@
 //   place i    claim  who has the job: JobBoard::Claim                writer: both, by exchange
 //              pipe   inode of its standard output; 0: none           writer: its worker
 //              group  its process group; 0: none, or not yet known    writer: its worker
-//              begun  when, in us since 1970; 0: not yet              writer: its worker
+//              ending it is to be ended, with all of its group        writer: the command
+//              begun  when, in ns of the monotonic clock; 0: not yet  writer: its worker
 //
 // It lets the command stop jobs at once and from a signal handler, without a word to the workers,
 // clean up after a worker that was killed, and take a job back that waits behind a long one.
@@ -46,9 +47,9 @@ class JobBoard {
     return this->place(place).claim.load() == Claim::claimed;
   }
 
-  /// Called by: the worker, after `claim`. `time_us`: microseconds since 1970.
-  void note_begin(std::size_t place, std::int64_t time_us) noexcept {
-    this->place(place).begun.store(time_us);
+  /// Called by: the worker, after `claim`. `time_ns`: of the monotonic clock.
+  void note_begin(std::size_t place, std::int64_t time_ns) noexcept {
+    this->place(place).begun.store(time_ns);
   }
   /// When the worker has begun with the job; 0: it has not.
   [[nodiscard]] std::int64_t begun(std::size_t place) const noexcept {
@@ -66,6 +67,14 @@ class JobBoard {
   /// never somebody else's.
   void clear(std::size_t place) noexcept;
 
+  /// From now on the job's worker waits for the end of the whole group. Called by: the command.
+  void condemn(std::size_t place) noexcept { this->place(place).ending.store(1); }
+  [[nodiscard]] bool is_condemned(std::size_t place) const noexcept {
+    return this->place(place).ending.load() != 0;
+  }
+  /// Returns whether there was a group to get the signal. Called by: the command.
+  bool signal_group(std::size_t place, int signal) noexcept;
+
   /// Called by: the command, also in a signal handler.
   void request(Stop stop) noexcept;
   /// Called by: the command or its guardian, when the worker of the job at `place` is gone; not in
@@ -80,6 +89,7 @@ class JobBoard {
     std::atomic<Claim> claim{Claim::waiting};
     std::atomic<std::uint32_t> pipe{0};
     std::atomic<std::int32_t> group{0};
+    std::atomic<std::int32_t> ending{0};
     std::atomic<std::int64_t> begun{0};
   };
   struct alignas(Place) Header {
@@ -95,7 +105,6 @@ class JobBoard {
   [[nodiscard]] std::size_t bytes() const noexcept {
     return sizeof(Header) + places_ * sizeof(Place);
   }
-  bool kill_group(std::size_t place) noexcept;
 
   Header* header_;
   Place* list_;  // behind the header

@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "copy_file.hpp"
@@ -25,7 +30,32 @@ std::size_t files_of(const JobOutput& output) noexcept {
 
 }  // namespace
 
+void StreamOutput::append(std::string_view more) {
+  constexpr std::size_t text_bytes_max = 64 * 1024;
+  text += more;
+  if (text.size() <= text_bytes_max) return;
+  try {
+    if (!file) file = make_spill_file();
+  } catch (const std::system_error& error) {
+    throw WriteError(error.what(), error.code().value());
+  }
+  const int code = write_all(file.get(), text);
+  if (code != 0) {
+    throw WriteError(
+        fmt::format("cannot write an output to a file in {}: {}", spill_folder(), error_text(code)),
+        code);
+  }
+  file_bytes += text.size();
+  text.clear();
+}
+
 void Output::add(std::uint64_t sequence, JobOutput&& output) {
+  if (auto part = parts_.extract(sequence)) {
+    JobOutput whole = std::move(part.mapped());
+    whole.out.append(output.out.text);
+    whole.err.append(output.err.text);
+    output = std::move(whole);
+  }
   if (order_ == Order::completion || sequence == next_) {
     ++next_;
     print(output);
@@ -42,16 +72,69 @@ void Output::add(std::uint64_t sequence, JobOutput&& output) {
     ++next_;
     print(ready);
   }
+  if (!parts_.empty()) go_on();
+}
+
+// It is another job's turn now, whose lines may wait.
+void Output::go_on() {
+  const auto next = parts_.find(next_);
+  if (order_ == Order::completion || next == parts_.end()) return;
+  print_lines(STDOUT_FILENO, next->second.out, next->second.tag);
+  print_lines(STDERR_FILENO, next->second.err, next->second.tag);
+}
+
+void Output::add_part(std::uint64_t sequence, const std::string& tag, Stream stream,
+                      std::string_view text) {
+  if (discarding_) return;
+  JobOutput& part = parts_[sequence];
+  part.tag = tag;
+  const bool is_out = stream == Stream::out;
+  StreamOutput& kept = is_out ? part.out : part.err;
+  const std::size_t lines = text.rfind('\n') + 1;
+  const bool may_print = order_ == Order::completion || sequence == next_;
+  if (!may_print || lines == 0) {
+    kept.append(text);
+    return;
+  }
+  kept.text += text.substr(0, lines);
+  print_lines(is_out ? STDOUT_FILENO : STDERR_FILENO, kept, tag);
+  kept.text = text.substr(lines);
+}
+
+// All but what follows the last newline.
+void Output::print_lines(int fd, StreamOutput& stream, const std::string& tag) {
+  const std::size_t lines = stream.text.rfind('\n') + 1;
+  if (lines == 0) return;
+  StreamOutput whole = std::move(stream);
+  stream = {};
+  stream.text = whole.text.substr(lines);
+  whole.text.resize(lines);
+  if (fd == STDOUT_FILENO) {
+    print_one(fd, whole, tag, pending_out_);
+    return;
+  }
+  flush();
+  std::string pending_err;
+  print_one(fd, whole, tag, pending_err);
+  write(fd, pending_err);
 }
 
 void Output::print(JobOutput& output) {
   if (discarding_) return;
-  print_stream(STDOUT_FILENO, output.out, pending_out_);
-  if (!output.err.file && output.err.text.empty()) return;
+  print_one(STDOUT_FILENO, output.out, output.tag, pending_out_);
+  if (output.err.empty()) return;
   flush();  // a job's standard output stands before its standard error
   std::string pending_err;
-  print_stream(STDERR_FILENO, output.err, pending_err);
+  print_one(STDERR_FILENO, output.err, output.tag, pending_err);
   write(STDERR_FILENO, pending_err);
+}
+
+void Output::print_one(int fd, StreamOutput& stream, const std::string& tag, std::string& pending) {
+  if (tag.empty()) {
+    print_stream(fd, stream, pending);
+  } else {
+    print_tagged(fd, stream, tag, pending);
+  }
 }
 
 void Output::print_stream(int fd, StreamOutput& stream, std::string& pending) {
@@ -66,6 +149,31 @@ void Output::print_stream(int fd, StreamOutput& stream, std::string& pending) {
     pending += stream.text;
   }
   if (pending.size() >= gathered_bytes_max) write(fd, pending);
+}
+
+void Output::print_tagged(int fd, const StreamOutput& stream, const std::string& tag,
+                          std::string& pending) {
+  bool at_begin = true;  // of a line
+  const auto add = [&](std::string_view text) {
+    while (!text.empty()) {
+      if (at_begin) pending += tag;
+      const std::size_t end = text.find('\n');
+      at_begin = end != std::string_view::npos;
+      const std::string_view line = text.substr(0, at_begin ? end + 1 : text.size());
+      pending += line;
+      text.remove_prefix(line.size());
+      if (pending.size() >= gathered_bytes_max) write(fd, pending);
+    }
+  };
+  std::array<char, 65536> block;
+  for (std::uint64_t at = 0; at < stream.file_bytes;) {
+    const auto wanted = std::min<std::uint64_t>(block.size(), stream.file_bytes - at);
+    const ssize_t count = ::pread(stream.file.get(), block.data(), wanted, static_cast<off_t>(at));
+    if (count <= 0) fail(fd, count < 0 ? errno : EIO);
+    add(std::string_view(block.data(), static_cast<std::size_t>(count)));
+    at += static_cast<std::uint64_t>(count);
+  }
+  add(stream.text);
 }
 
 void Output::flush() { write(STDOUT_FILENO, pending_out_); }

@@ -3,6 +3,8 @@
 
 #include <pinion/pool.hpp>
 
+#include <poll.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -12,22 +14,30 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "command_template.hpp"
 #include "division.hpp"
+#include "errors.hpp"
 #include "executable_finder.hpp"
 #include "guardian.hpp"
+#include "halt_rule.hpp"
 #include "input_source.hpp"
 #include "interrupts.hpp"
 #include "job.hpp"
 #include "job_board.hpp"
+#include "job_history.hpp"
 #include "job_log.hpp"
+#include "job_planner.hpp"
+#include "oom_watch.hpp"
 #include "options.hpp"
 #include "output.hpp"
 #include "progress_bar.hpp"
 #include "spill.hpp"
+#include "stats_log.hpp"
 #include "summary.hpp"
+#include "terminator.hpp"
+#include "time_limit.hpp"
 #include "unrun_jobs.hpp"
 #include "wakeup.hpp"
 
@@ -39,7 +49,8 @@ class Runner {
  public:
   /// Makes the pool. Throws what `Pool` throws.
   Runner(const RunOptions& options, const Division& division, std::unique_ptr<InputSource> source,
-         std::optional<JobLog> log);
+         std::optional<JobLog> log, std::optional<StatsLog> stats,
+         std::optional<JobHistory> history);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   /// Kills what still runs, which is nothing unless `run` has thrown.
@@ -51,11 +62,13 @@ class Runner {
   [[nodiscard]] bool output_was_closed() const noexcept { return output_closed_ && !failed_run_; }
 
  private:
+  enum class Ended { by_itself, by_timeout, by_halt };
   struct Running {
-    std::uint64_t sequence = 0;
-    std::string line{};
+    PlannedJob job{};
     std::optional<AsyncResult<JobResult>> result{};  // empty: held back
     std::chrono::steady_clock::time_point submitted{};
+    std::uint64_t attempt = 1;
+    Ended ended = Ended::by_itself;
     unsigned moves = 0;                          // how often it was taken back before
     bool moved = false;                          // taken back and submitted anew, for another place
     std::optional<std::uint64_t> alone_since{};  // `done_`, where no other job was submitted then
@@ -64,44 +77,73 @@ class Runner {
 
   void submit_jobs();
   bool submit_next();
-  void submit(std::uint64_t sequence, std::string line, unsigned moves = 0);
+  void submit(PlannedJob&& job, std::uint64_t attempt = 1, unsigned moves = 0);
+  [[nodiscard]] JobSpec spec_for(const PlannedJob& job, std::uint32_t place);
   void hand_to_pool(std::uint32_t place);
   [[nodiscard]] bool may_submit() const;
   /// How many jobs have begun and not been collected.
   [[nodiscard]] unsigned begun() const;
   void move_stuck_jobs();
+  void enforce_time_limit();
+  // The main loop shall not sleep beyond that.
+  void look_at(Clock::time_point time) { next_look_ = std::min(next_look_, time); }
+  void receive_text(const SpillNote& note, std::string_view text);
+  void note_end(Running& job, std::uint32_t place, JobResult& result);
+  [[nodiscard]] bool must_try_again(const Running& job, const JobResult& result) const;
+  void try_again(Running&& job, std::uint32_t place, JobResult& result);
+  void heed_halt_rule(const PlannedJob& job, int status);
+  [[nodiscard]] Tally tally() const;
   [[nodiscard]] bool must_hold_back(const Running& job, JobResult& result) const;
   void resume_held_jobs();
-  void note_unrun(std::uint64_t sequence, std::string&& line);
+  void note_unrun(PlannedJob&& job);
   void wait();
   void collect();
   void flush();
   void finish_job(std::uint32_t place);
   [[nodiscard]] JobResult result_of(Running& job, std::uint32_t place);
-  void record(std::uint64_t sequence, const std::string& line, JobResult&& result);
-  [[nodiscard]] JobOutput output_of(std::uint64_t sequence, const std::string& line,
-                                    JobResult& result);
+  void record(const PlannedJob& job, JobResult&& result);
+  void log(const PlannedJob& job, const JobResult& result, std::uint64_t received);
+  void write_results(const PlannedJob& job, const JobOutput& output);
+  [[nodiscard]] static std::string sentence_on(const PlannedJob& job, const JobResult& result);
+  void note_stats(const Running& job, const JobResult& result);
+  void record_failure(const PlannedJob& job, std::string&& sentence);
+  [[nodiscard]] JobOutput output_of(const PlannedJob& job, JobResult& result);
 
   void heed_interrupts();
   void stop_starting();
+  void end_running_jobs();
   void fail_run(const std::string& sentence);
   void say(const std::string& sentence);
+  // Turns an output that cannot be written into the end of the run.
   template <class Action>
-  void guard_writes(Action&& action);
+  void guard_writes(Action&& action) {
+    try {
+      action();
+    } catch (const WriteError& error) {
+      heed_write_error(error);
+    }
+  }
+  void heed_write_error(const WriteError& error);
   void draw_bar(bool now = false) {
-    bar_.draw({.done = done_, .failed = failed_, .total = total_}, now);
+    bar_.draw({.done = done_ + skipped_, .failed = failed_, .total = total_}, now);
   }
   void report_unrun();
   [[nodiscard]] int exit_status() const {
     constexpr std::uint64_t counted_max = 101;  // "more than 100"
     if (failed_run_ || output_closed_) return 255;
+    if (halt_) return halt_->exit_status(tally());
     return static_cast<int>(std::min(failed_, counted_max));
   }
 
-  CommandTemplate template_;
+  JobPlanner planner_;
+  std::string made_directory_;  // the last one that a job needed
   ExecutableFinder finder_;
   std::unique_ptr<InputSource> source_;
   std::optional<JobLog> log_;
+  std::optional<StatsLog> stats_;
+  std::optional<OomWatch> oom_watch_;
+  std::map<std::uint64_t, std::string> held_lines_;  // of the log, until the output is printed
+  std::optional<JobHistory> history_;
   Output output_;
   ProgressBar bar_;
   std::optional<Summary> summary_;
@@ -115,6 +157,14 @@ class Runner {
   Interrupts interrupts_;
   Pool pool_;
 
+  Terminator terminator_;
+  std::optional<TimeLimit> time_limit_;
+  std::optional<HaltRule> halt_;
+  std::uint64_t tries_;  // of a job that fails; 0: without end
+  std::chrono::nanoseconds delay_;
+  bool line_buffer_;
+  bool keep_order_;
+
   // Jobs that are submitted beyond those that run at once, so that a worker goes on with the next
   // one without waiting for this thread.
   unsigned jobs_;
@@ -127,6 +177,7 @@ class Runner {
   std::vector<std::uint32_t> finished_;  // scratch of `collect`
   std::vector<std::string> arguments_;   // scratch of `submit_next`
   std::uint64_t sequence_ = 0;           // of the job read last
+  std::uint64_t skipped_ = 0;            // done by an earlier run
   std::uint64_t done_ = 0;
   std::uint64_t failed_ = 0;
   // Jobs that could not be started for want of files, processes or memory, with their places by
@@ -139,8 +190,9 @@ class Runner {
   bool stopped_ = false;     // no further job is started
   bool failed_run_ = false;  // the exit status is 255
   bool output_closed_ = false;
-  // Until a job that waits in a worker is looked at again; negative: not at all.
-  std::chrono::milliseconds look_again_{-1};
+  Clock::time_point next_look_ = Clock::time_point::max();
+  Clock::time_point next_start_{};  // of a job, with a delay
+  std::vector<pollfd> watched_;     // scratch of `wait`
   int interrupts_heeded_ = 0;
   Clock::time_point killed_at_{};
 };

@@ -66,14 +66,33 @@ bool SpillReceiver::is_trusted(int connection) const {
   return peer.uid == ::geteuid() && (!is_worker_ || is_worker_(peer.pid));
 }
 
-// No more than that: other files shall not take descriptors before their jobs are looked at.
-void SpillReceiver::receive_until(const std::pair<std::uint64_t, Stream>& wanted) {
+void SpillReceiver::accept_all() {
   while (true) {
     Descriptor connection(
         ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!connection) break;
     if (is_trusted(connection.get())) connections_.push_back(std::move(connection));
   }
+}
+
+void SpillReceiver::receive_all() {
+  accept_all();
+  std::erase_if(connections_, [&](const Descriptor& connection) {
+    while (receive_from(connection.get())) {
+    }
+    return errno != EAGAIN;  // the worker is gone
+  });
+}
+
+void SpillReceiver::watch(std::vector<pollfd>& watched) const {
+  watched.push_back({listener_.get(), POLLIN, 0});
+  for (const Descriptor& connection : connections_)
+    watched.push_back({connection.get(), POLLIN, 0});
+}
+
+// No more than that: other files shall not take descriptors before their jobs are looked at.
+void SpillReceiver::receive_until(const std::pair<std::uint64_t, Stream>& wanted) {
+  accept_all();
   std::erase_if(connections_, [&](const Descriptor& connection) {
     while (files_.find(wanted) == files_.end()) {
       if (!receive_from(connection.get())) return errno != EAGAIN;  // the worker is gone
@@ -85,19 +104,28 @@ void SpillReceiver::receive_until(const std::pair<std::uint64_t, Stream>& wanted
 // Whether there was a message; else errno says why not (0: the peer has closed).
 bool SpillReceiver::receive_from(int connection) {
   SpillNote note;
-  iovec content{&note, sizeof note};
+  static std::array<char, spill_text_bytes_max> text;  // of the command's one thread
+  std::array<iovec, 2> content{{{&note, sizeof note}, {text.data(), text.size()}}};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(4 * sizeof(int))> control;
   msghdr message{};
-  message.msg_iov = &content;
-  message.msg_iovlen = 1;
+  message.msg_iov = content.data();
+  message.msg_iovlen = content.size();
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   errno = 0;
   const ssize_t count = ::recvmsg(connection, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (count <= 0) return false;
   Descriptor file = descriptor_of(message);
-  const bool whole = count == sizeof note;
-  if (whole && file) files_.insert_or_assign({note.sequence, note.stream}, std::move(file));
+  const auto text_bytes = count - static_cast<ssize_t>(sizeof note);
+  if (note.kind == SpillKind::text) {
+    if (text_bytes > 0 && take_text_) {
+      take_text_(note, std::string_view(text.data(), static_cast<std::size_t>(text_bytes)));
+    }
+    errno = 0;
+    return true;
+  }
+  if (text_bytes == 0 && file)
+    files_.insert_or_assign({note.sequence, note.stream}, std::move(file));
   return true;
 }
 

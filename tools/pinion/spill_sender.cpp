@@ -67,4 +67,16 @@ int send_spill(int connection, const SpillNote& note, int file) noexcept {
   return 0;
 }
 
+int send_spill_text(int connection, SpillNote note, std::string_view text) noexcept {
+  std::array<iovec, 2> content{
+      {{&note, sizeof note}, {const_cast<char*>(text.data()), text.size()}}};
+  msghdr message{};
+  message.msg_iov = content.data();
+  message.msg_iovlen = content.size();
+  while (::sendmsg(connection, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
 }  // namespace pinion::command

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "command_template.hpp"
 #include "errors.hpp"
 #include "input_source.hpp"
+#include "job_planner.hpp"
 
 namespace pinion::command {
 
@@ -24,12 +24,12 @@ class UnrunJobs {
 
   /// Adds what `source` has not given yet, as far as nobody has to be waited for. `sequence`: that
   /// of the next one. Throws InputError.
-  void add_rest(InputSource& source, const CommandTemplate& command, std::uint64_t sequence) {
+  void add_rest(InputSource& source, const JobPlanner& planner, std::uint64_t sequence) {
     more_ = !source.is_finite();
     std::vector<std::string> arguments;
     while (!more_ && source.next(arguments) == InputSource::Next::item) {
       // All of them come after those that were added before.
-      if (count_++ == 0) first_ = command.expand({arguments, sequence, 1});
+      if (count_++ == 0) first_ = planner.line({arguments, sequence, 1});
     }
   }
 

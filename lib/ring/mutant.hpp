@@ -1,9 +1,11 @@
 // Faults that a test build has on purpose: a test that does not find them is no test.
 //
-// Each names one thing that the protocols must not do. A build with -DPINION_MUTANT=name has that
-// fault; tests/explore (and for blocks tests/unit/block_range_test.cpp) has each of them without a
-// special build. Code that has such a fault says `if constexpr (... mutant == Mutant::name)`. What a
-// worker of before has written, taken for its successor's, is a fault of tests/model/respawn.pml.
+// Each names one thing that the protocols must not do. Where it is a fault of one function, that
+// function says `if constexpr (... mutant == Mutant::name)`, and a build with -DPINION_MUTANT=name
+// has it; where it is one of how the functions are used (`no_credit`, `segment_reused`), the scene of
+// the test has it. tests/explore has all of them without a special build, but for `unchecked_end`,
+// which tests/unit/block_range_test.cpp has. What a worker of before has written, taken for its
+// successor's, is a fault of tests/model/respawn.pml.
 #pragma once
 
 #include <cstdint>

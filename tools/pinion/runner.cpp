@@ -32,6 +32,8 @@ PoolOptions pool_options(const RunOptions& options, const Division& division, Jo
   result.start_method = StartMethod::fork;
   result.placement = options.placement;
   result.initializer = call(protect_worker);
+  // Whoever looked for work would take the time of the jobs, which have the cores.
+  result.idle = Idle::sleep;
   return result;
 }
 

@@ -32,7 +32,8 @@ std::string without_ranges(const std::string& list) {
       last = take_number(rest);
     }
     for (unsigned cpu = first; cpu <= last; ++cpu) {
-      result += (result.empty() ? "" : ",") + std::to_string(cpu);
+      if (!result.empty()) result += ',';
+      result += std::to_string(cpu);
     }
     rest.remove_prefix(std::min<std::size_t>(rest.size(), 1));  // the comma
   }

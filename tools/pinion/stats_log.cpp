@@ -41,7 +41,8 @@ std::string stats_line(const StatsRecord& record) {
   const JobResult& result = record.result;
   std::string cpus;
   for (const unsigned cpu : result.usage.cpus) {
-    cpus += (cpus.empty() ? "" : ",") + std::to_string(cpu);
+    if (!cpus.empty()) cpus += ',';
+    cpus += std::to_string(cpu);
   }
   return fmt::format(
       "{{\"seq\":{},\"attempt\":{},\"command\":{},\"start\":{:.3f},\"wall\":{:.6f},"

@@ -32,6 +32,8 @@ class Dispatcher {
   /// Gives out what waits, as far as workers have room.
   void feed();
   void feed_if_possible() noexcept;
+  /// An entry that has left its queue ends with an error, and gives its arguments' memory back.
+  void end_waiting(LedgerEntry& entry, const std::exception_ptr& error);
   /// A task that a worker has not started goes back to wait, ahead of the others. Frees the flight.
   /// The strong guarantee; after `reserve_requeue` it does not throw.
   void requeue(Lane& lane, std::uint16_t flight);

@@ -94,12 +94,16 @@ void Dispatcher::fail_first(Lane& lane) {
   }
   Settler::side_of(*first.entry);
   lane.bound.pop_front();
-  if ((first.entry->code & code_in_arena) != 0) {
+  end_waiting(*first.entry, error);
+}
+
+void Dispatcher::end_waiting(LedgerEntry& entry, const std::exception_ptr& error) {
+  if ((entry.code & code_in_arena) != 0) {
     ring::BlockRef block{};
-    std::memcpy(&block, first.entry->data, sizeof block);
+    std::memcpy(&block, entry.data, sizeof block);
     state_.arena.give_arguments(block.offset, block.bytes);
   }
-  settler_.local_error(*first.entry, error);
+  settler_.local_error(entry, error);
 }
 
 /// What waits for one worker and no other.

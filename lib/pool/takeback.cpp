@@ -3,7 +3,6 @@
 #include <pinion/errors.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "lib/os/clock.hpp"
@@ -100,20 +99,10 @@ bool TakeBack::cancel(LedgerEntry& entry, const std::exception_ptr& error) {
   return cancel_single(entry, error);
 }
 
-/// It has left the backlog.
-void TakeBack::end_waiting(LedgerEntry& entry, const std::exception_ptr& error) {
-  if ((entry.code & code_in_arena) != 0) {
-    ring::BlockRef block{};
-    std::memcpy(&block, entry.data, sizeof block);
-    state_.arena.give_arguments(block.offset, block.bytes);
-  }
-  settler_.local_error(entry, error);
-}
-
 bool TakeBack::cancel_single(LedgerEntry& entry, const std::exception_ptr& error) {
   Settler::side_of(entry);  // nothing throws once it is taken back
   if (state_.queue_of(entry).remove([&](const Waiting& w) { return w.entry == &entry; })) {
-    end_waiting(entry, error);
+    dispatcher_.end_waiting(entry, error);
     return true;
   }
   for (const auto& lane : state_.lanes) {
@@ -215,7 +204,7 @@ void TakeBack::end_waiting(Backlog& queue, const std::exception_ptr& error) {
     if (waiting.entry != nullptr) Settler::side_of(*waiting.entry);
     queue.pop_front();
     if (waiting.entry != nullptr) {
-      end_waiting(*waiting.entry, error);
+      dispatcher_.end_waiting(*waiting.entry, error);
     } else {
       waiting.map->listed = false;
     }

@@ -42,7 +42,6 @@ class TakeBack {
   std::uint32_t cut(Lane& lane, std::uint16_t flight, std::uint32_t first);
   /// Asks a task that runs to stop.
   void ask_to_stop(Lane& lane, std::uint16_t flight);
-  void end_waiting(LedgerEntry& entry, const std::exception_ptr& error);
   void end_waiting(Backlog& queue, const std::exception_ptr& error);
   bool cancel_single(LedgerEntry& entry, const std::exception_ptr& error);
   bool cancel_map(MapState& map, const std::exception_ptr& error);

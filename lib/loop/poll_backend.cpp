@@ -64,7 +64,10 @@ std::int64_t attempt(const Operation& op) noexcept {
 
 PollBackend::PollBackend(Completions& completions)
     : completions_(completions),
-      epoll_(os::move_high(os::Fd(os::check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")))) {}
+      epoll_(os::move_high(os::Fd(os::check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")))) {
+  epoll_event event{EPOLLIN, {.fd = helpers_.eventfd()}};
+  os::check(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helpers_.eventfd(), &event), "epoll_ctl");
+}
 
 PollBackend::~PollBackend() {
   for (Waiters& waiters : waiters_)
@@ -72,11 +75,10 @@ PollBackend::~PollBackend() {
       waiters.first = operation->next;
       completions_.finish(*operation, -ECANCELED);
     }
-  if (!helpers_) return;
   while (completions_.pending != 0) {
     // Only helpers have the rest. Those that have not begun are done soon.
-    pollfd done{helpers_->eventfd(), POLLIN, 0};
-    if (::poll(&done, 1, 10) == 0) helpers_->release_fifos();
+    pollfd done{helpers_.eventfd(), POLLIN, 0};
+    if (::poll(&done, 1, 10) == 0) helpers_.release_fifos();
     files_done();
   }
 }
@@ -141,15 +143,9 @@ void PollBackend::arm_socket(Operation& operation) {
   await_readiness(operation);
 }
 
-void PollBackend::arm_file(Operation& operation) {
-  if (!helpers_) {
-    auto helpers = std::make_unique<FileHelpers>();
-    epoll_event event{EPOLLIN, {.fd = helpers->eventfd()}};
-    os::check(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helpers->eventfd(), &event), "epoll_ctl");
-    helpers_ = std::move(helpers);
-  }
+void PollBackend::arm_file(Operation& operation) noexcept {
   operation.backend_word = with_helpers;
-  if (!helpers_->submit(operation)) completions_.finish(operation, call_file(operation));
+  if (!helpers_.submit(operation)) completions_.finish(operation, call_file(operation));
 }
 
 /// Tells epoll what the waiters of a descriptor want now. 0 or an errno.
@@ -190,7 +186,7 @@ bool PollBackend::end_open(Operation& operation) noexcept {
   if (!opens_fifo(operation)) return false;
   for (int tries = 0; tries < 50; ++tries) {
     release_fifo(operation);
-    if (helpers_->wait_for(operation, std::chrono::milliseconds(1))) return true;
+    if (helpers_.wait_for(operation, std::chrono::milliseconds(1))) return true;
   }
   return false;
 }
@@ -198,7 +194,7 @@ bool PollBackend::end_open(Operation& operation) noexcept {
 void PollBackend::cancel(Operation& operation) noexcept {
   if (operation.backend_word == with_epoll) {
     remove(operation);
-  } else if (!helpers_->take_back(operation)) {
+  } else if (!helpers_.take_back(operation)) {
     if (!end_open(operation)) return;  // a disk is busy with it: it ends soon, with its result
     operation.discard();
   }
@@ -208,8 +204,8 @@ void PollBackend::cancel(Operation& operation) noexcept {
 std::int64_t PollBackend::abandon(Operation& operation) noexcept {
   if (operation.backend_word == with_epoll) {
     remove(operation);
-  } else if (!helpers_->take_back(operation)) {
-    if (!end_open(operation)) helpers_->wait_for(operation);
+  } else if (!helpers_.take_back(operation)) {
+    if (!end_open(operation)) helpers_.wait_for(operation);
     return operation.result;
   }
   return -ECANCELED;
@@ -235,7 +231,7 @@ void PollBackend::descriptor_ready(int fd, std::uint32_t events) noexcept {
 }
 
 void PollBackend::files_done() noexcept {
-  for (Operation* operation = helpers_->done(); operation != nullptr;) {
+  for (Operation* operation = helpers_.done(); operation != nullptr;) {
     Operation* const next = operation->next;
     completions_.finish(*operation, operation->result);
     operation = next;
@@ -268,7 +264,7 @@ bool PollBackend::collect(std::int64_t timeout_ns) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     if (event.data.fd == wake_fd_)
       woken = true;
-    else if (helpers_ && event.data.fd == helpers_->eventfd())
+    else if (event.data.fd == helpers_.eventfd())
       files_done();
     else
       descriptor_ready(event.data.fd, event.events);

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "lib/loop/backend.hpp"
@@ -39,7 +38,7 @@ class PollBackend final : public Backend {
   void arm_descriptor(detail::Operation& operation);
   void await_readiness(detail::Operation& operation);
   void arm_socket(detail::Operation& operation);
-  void arm_file(detail::Operation& operation);
+  void arm_file(detail::Operation& operation) noexcept;
   int update(int fd) noexcept;
   bool end_open(detail::Operation& operation) noexcept;
   void remove(detail::Operation& operation) noexcept;
@@ -51,7 +50,7 @@ class PollBackend final : public Backend {
   Completions& completions_;
   os::Fd epoll_;
   std::vector<Waiters> waiters_;  // by descriptor
-  std::unique_ptr<FileHelpers> helpers_;
+  FileHelpers helpers_;           // made at once: later, descriptors may be short
   bool nanoseconds_ = true;  // epoll_pwait2 is there
   int wake_fd_ = -1;
 };

@@ -23,6 +23,7 @@ PLAIN = {
     "pinion/info.hpp",
     "pinion/kinds.hpp",
     "pinion/placement.hpp",
+    "pinion/scheduler.hpp",
     "pinion/time_limit.hpp",
 }
 

@@ -32,7 +32,7 @@ void CoroutineTasks::Item::failed(std::exception_ptr what) noexcept {
     } catch (...) {  // its own error, thrown while it was being cancelled
     }
   }
-  error = task->owner.worker_.encode_error(what, task->message.first + index);
+  error = task->owner.worker_.encode_failure(what, task->message.first + index);
 }
 
 void CoroutineTasks::Item::coroutine_ended(void* argument) noexcept {

@@ -37,7 +37,7 @@ std::byte* PlainFrame::item_block(std::uint32_t i, std::size_t bytes) {
 }
 
 void PlainFrame::item_failed(std::uint32_t i) noexcept {
-  const auto encoded = worker_.encode_current_exception(first + i);
+  const auto encoded = worker_.encode_failure(std::current_exception(), first + i);
   record_error(worker_, blocks, message_.flight, i, shm::ItemError::exception, encoded);
 }
 

@@ -30,6 +30,10 @@ Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
       loop_(static_cast<IoBackend>(birth.io)),
       coroutines_(std::make_unique<CoroutineTasks>(*this)),
       child_concurrency_(birth.child_concurrency),
+      initializer_(birth.initializer),
+      finalizer_(birth.finalizer),
+      exception_handler_(birth.exception_handler),
+      resident_set_(birth.max_rss),
       idle_(static_cast<Idle>(birth.idle)),
       crowded_(birth.crowded != 0),
       spin_(birth.spin_ns) {
@@ -45,22 +49,6 @@ Worker* Worker::current() noexcept {
 
 std::uint64_t Worker::CodeView::to_token(const void*) {
   throw EncodingError("a function pointer cannot come back from a worker as a result");
-}
-
-void Worker::initialize(const start::Birth& birth) {
-  if (birth.has_initializer == 0) return;
-  ring::TaskMessage message{};
-  message.count = 1;
-  message.payload.block = {birth.initializer_offset, birth.initializer_bytes};
-  PlainFrame frame(*this, message, 0);
-  const auto bytes = arguments_of(message);
-  frame.arguments = bytes.data();
-  frame.argument_bytes = bytes.size();
-  frame.code = &code_;
-  const auto token = start::CodeToken::unpack(birth.initializer_code);
-  channel_.note->initializing.store(1, std::memory_order_release);
-  reinterpret_cast<detail::Thunk>(code_.from_token(token.packed()))(frame);
-  channel_.note->initializing.store(0, std::memory_order_release);
 }
 
 void Worker::say_ready() {
@@ -90,7 +78,11 @@ void Worker::say_failed(std::span<const std::byte> error) noexcept {
 
 void Worker::run() {
   while (!leaving_ || coroutines_->live() != 0 || !queue_.empty()) {
-    if (!turn()) idle();
+    if (!turn()) {
+      idle();
+    } else if (resident_set_.is_limited()) [[unlikely]] {
+      look_at_size();
+    }
   }
 }
 
@@ -201,7 +193,7 @@ void Worker::run_task(const ring::TaskMessage& message, std::uint64_t position) 
   try {
     coroutines_->take(message, position);
   } catch (...) {
-    publish_error(message, position, encode_current_exception(message.first));
+    publish_error(message, position, encode_failure(std::current_exception(), message.first));
   }
 }
 
@@ -237,7 +229,7 @@ __attribute__((no_sanitize("null"))) void Worker::run_plain(const ring::TaskMess
     throw;  // pthread_exit: not an error of the task
   } catch (...) {
     frame_ = nullptr;
-    publish_error(message, position, encode_current_exception(message.first),
+    publish_error(message, position, encode_failure(std::current_exception(), message.first),
                   std::move(frame.blocks));
     channel_.line->chunk.store(0, std::memory_order_release);
     return;
@@ -339,13 +331,15 @@ std::uint64_t Worker::take_space_or_die(std::uint64_t bytes) noexcept {
   std::abort();
 }
 
-std::vector<std::byte> Worker::encode_error(std::exception_ptr error,
-                                            std::uint64_t item) const noexcept {
+std::vector<std::byte> Worker::encode_failure(const std::exception_ptr& error,
+                                              std::uint64_t item) noexcept {
+  if (exception_handler_.present) [[unlikely]]
+    show_to_handler(error);
   return pool::encode_exception(error, {identity_.index, identity_.pid, item});
 }
 
 std::vector<std::byte> Worker::encode_current_exception(std::uint64_t item) const noexcept {
-  return encode_error(std::current_exception(), item);
+  return pool::encode_exception(std::current_exception(), {identity_.index, identity_.pid, item});
 }
 
 detail::Thunk Worker::thunk_of(const ring::TaskMessage& message) {

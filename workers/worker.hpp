@@ -20,6 +20,7 @@
 #include "workers/cost_meter.hpp"
 #include "workers/identity.hpp"
 #include "workers/plain_frame.hpp"
+#include "workers/resident_set.hpp"
 #include "workers/result_space.hpp"
 
 namespace pinion::workers {
@@ -35,7 +36,9 @@ class Worker {
   static Worker* current() noexcept;
 
   /// Runs the initializer. Throws what it throws.
-  void initialize(const start::Birth& birth);
+  void initialize();
+  /// Runs the finalizer, and says that it leaves.
+  void finalize();
   /// Says that it takes tasks now.
   void say_ready();
   /// Says why it does not.
@@ -47,8 +50,9 @@ class Worker {
   /// Result memory; waits for the manager where it must grow. Throws `ResourceError`.
   std::uint64_t take_space(std::uint16_t flight, std::uint64_t bytes);
   std::uint64_t take_space_or_die(std::uint64_t bytes) noexcept;
-  [[nodiscard]] std::vector<std::byte> encode_error(std::exception_ptr error,
-                                                    std::uint64_t item) const noexcept;
+  /// What a task, or item, has thrown: shown to the exception handler, and encoded.
+  [[nodiscard]] std::vector<std::byte> encode_failure(const std::exception_ptr& error,
+                                                      std::uint64_t item) noexcept;
   [[nodiscard]] std::vector<std::byte> encode_current_exception(std::uint64_t item) const noexcept;
   void stamp(std::uint16_t flight, std::uint64_t ns) noexcept {
     channel_.flights[flight].started_ns.store(ns, std::memory_order_release);
@@ -105,10 +109,13 @@ class Worker {
   void run_task(const ring::TaskMessage& message, std::uint64_t position);
   void run_plain(const ring::TaskMessage& message, std::uint64_t position);
   void publish_outcome(PlainFrame& frame);
+  void look_at_size() noexcept;
   void idle();
   std::int64_t spin() noexcept;
   void park();
   void tell_backend() noexcept;
+  void make(const start::KeptCall& call);
+  void show_to_handler(const std::exception_ptr& error) noexcept;
 
   Channel& channel_;
   Identity identity_;
@@ -121,6 +128,10 @@ class Worker {
   std::unique_ptr<CoroutineTasks> coroutines_;
   PlainFrame* frame_ = nullptr;
   unsigned child_concurrency_;
+  const start::KeptCall initializer_;
+  const start::KeptCall finalizer_;
+  const start::KeptCall exception_handler_;
+  ResidentSet resident_set_;
   Idle idle_;
   bool crowded_;
   bool leaving_ = false;

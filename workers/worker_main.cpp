@@ -82,7 +82,7 @@ void close_birth_descriptors(const start::BirthFds& fds) noexcept {
 int serve(const start::Birth& birth, Channel& channel, Identity identity) {
   Worker worker(birth, channel, std::move(identity));
   try {
-    worker.initialize(birth);
+    worker.initialize();
   } catch (...) {
     worker.say_failed(worker.encode_current_exception(0));
     return 1;
@@ -91,6 +91,7 @@ int serve(const start::Birth& birth, Channel& channel, Identity identity) {
   start::die_with_parent(birth.manager);
   worker.say_ready();
   worker.run();
+  worker.finalize();
   return 0;
 }
 

@@ -43,6 +43,9 @@ struct PoolStats {
   std::uint64_t arena_bytes = 0;  ///< shared memory committed now
   std::uint64_t wakes = 0;        ///< system calls that woke a worker
   std::uint64_t retried = 0;      ///< items that had failed and were started again
+  std::uint64_t recycled = 0;     ///< workers that left by `max_tasks_per_child` or its like
+  std::uint64_t finalizer_errors = 0;  ///< exceptions that finalizers threw
+  std::uint64_t handler_errors = 0;    ///< exceptions that `exception_handler` threw
 };
 
 }  // namespace pinion

@@ -5,6 +5,8 @@
 #include <pinion/kinds.hpp>
 #include <pinion/placement.hpp>
 #include <pinion/remote_call.hpp>
+#include <pinion/remote_handler.hpp>
+#include <pinion/scheduler.hpp>
 #include <pinion/time_limit.hpp>
 
 #include <chrono>
@@ -28,6 +30,20 @@ struct PoolOptions {
   std::size_t arena_bytes = 0;
   std::size_t max_pending = std::size_t{1} << 20;    ///< items accepted and not ended
   TimeLimit start_limit = std::chrono::seconds(60);  ///< until a worker is ready
+  /// Runs in each worker that leaves of its own accord, after its last task; so not in one that is
+  /// killed, as by `terminate`. What it throws is counted; after `start_limit` it is killed.
+  RemoteCall finalizer{};
+  /// So many items are started in a process, exactly; then it leaves, and a successor is made. 0:
+  /// no limit.
+  unsigned max_tasks_per_child = 0;
+  Scheduler scheduler = Scheduler::least_loaded();  ///< which worker gets a task
+  RemoteHandler exception_handler{};  ///< sees the exception of each item that fails, in the worker
+  /// How long the scope's end waits for what was accepted; then the pool is terminated. None: as
+  /// long as it takes.
+  TimeLimit shutdown_limit{};
+  /// A process whose resident set, in bytes, is larger after a task gets no further ones, and a
+  /// successor is made. It is looked at every millisecond at most. 0: no limit.
+  std::size_t max_rss_per_child = 0;
 };
 
 /// Options of one call, given as its first argument.

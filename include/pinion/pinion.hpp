@@ -18,6 +18,8 @@
 #include <pinion/pool.hpp>
 #include <pinion/process.hpp>
 #include <pinion/remote_call.hpp>
+#include <pinion/remote_handler.hpp>
+#include <pinion/scheduler.hpp>
 #include <pinion/semaphore.hpp>
 #include <pinion/sleep.hpp>
 #include <pinion/sockets.hpp>

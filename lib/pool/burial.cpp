@@ -176,6 +176,7 @@ void Burial::settle_coroutines(Lane& lane, std::uint16_t number, ExitStatus stat
 void Burial::drop_segment(Lane& lane) {
   for (LedgerEntry* entry : lane.kept) settler_.copy_out(*entry);
   lane.kept.clear();
+  state_.counters.handler_errors += lane.note().handler_errors.load(std::memory_order_acquire);
   state_.arena.forget(*lane.segment);
   lane.segment.reset();  // late I/O, grandchildren and stray pointers reach orphaned pages only
   lane.pidfd.reset();

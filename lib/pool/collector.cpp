@@ -94,6 +94,15 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
       handle_start_failed(lane, message);
       return true;
     case ResultKind::left:
+      if (message.payload.words[0] != 0) ++state_.counters.finalizer_errors;
+      return true;
+    case ResultKind::too_large:
+      if (lane.takes_tasks()) {
+        lane.retiring = true;
+        state_.take_back_due.store(true, std::memory_order_relaxed);
+        dispatcher_.update(lane);
+        dispatcher_.retire_if_due(lane);
+      }
       return true;
     default:
       break;
@@ -121,10 +130,16 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
     return false;
   }
   dispatcher_.free_flight(lane, message.flight);
+  dispatcher_.retire_if_due(lane);
   return true;
 }
 
 bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& message) {
+  if (message.kind == ResultKind::skipped) {
+    dispatcher_.refund(lane, flight.count);
+  } else if (message.kind == ResultKind::chunk && message.items_done < flight.count) {
+    dispatcher_.refund(lane, flight.count - message.items_done);
+  }
   if (message.cost_ns != 0) {
     const std::uint64_t items = std::max<std::uint32_t>(1, message.items_done);
     lane.learn_cost(

@@ -84,27 +84,28 @@ Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger)
       limits_(state_),
       service_(state_, collector_, takeback_, fleet_, turns_, limits_) {
   code = state_.code = &code_;
-  keep_initializer();
+  state_.initializer = keep(state_.options.initializer.source(), "initializer");
+  state_.finalizer = keep(state_.options.finalizer.source(), "finalizer");
+  state_.exception_handler = keep(state_.options.exception_handler.source(), "exception_handler");
   service_.start(worker_main);
 }
 
 Core::~Core() = default;
 
-/// The initializer's arguments stay in the arena for as long as workers are made.
-void Core::keep_initializer() {
-  const auto& call = state_.options.initializer.source();
-  if (call == nullptr) return;
+/// The arguments of an option's call stay in the arena for as long as workers are made.
+start::KeptCall Core::keep(const std::shared_ptr<const detail::CallSource>& call,
+                           const char* option) {
+  if (call == nullptr) return {};
   const auto offset = state_.arena.take_arguments(call->bytes);
   if (!offset) {
-    throw ResourceError("PoolOptions::arena_bytes", "no room for the initializer's arguments",
+    throw ResourceError("PoolOptions::arena_bytes",
+                        std::string("no room for the arguments of PoolOptions::") + option,
                         "raise the limit");
   }
   detail::Writer writer(state_.arena.at(*offset), state_.arena.at(*offset) + call->bytes, &code_);
   call->write(writer);
-  state_.initializer_code =
-      state_.modules.token_of(reinterpret_cast<const void*>(call->thunk)).packed();
-  state_.initializer_offset = *offset;
-  state_.initializer_bytes = call->bytes;
+  const auto* const thunk = reinterpret_cast<const void*>(call->thunk);
+  return {true, state_.modules.token_of(thunk).packed(), *offset, call->bytes};
 }
 
 bool Core::wait(LedgerEntry& entry, std::int64_t limit_ns) {
@@ -234,8 +235,13 @@ void Core::end(bool unwinding) noexcept {
       close();
     }
     close_stream_inputs();
-    turns_.wait_for_drain(os::never_ns);
-    service_.join(os::never_ns);
+    const TimeLimit& limit = state_.options.shutdown_limit;
+    const std::int64_t deadline = limit.limited() ? os::deadline_ns(limit.ns()) : os::never_ns;
+    if (!turns_.wait_for_drain(deadline) || !service_.join(deadline)) {
+      terminate();
+      turns_.wait_for_drain(os::never_ns);
+      service_.join(os::never_ns);
+    }
   } catch (...) {
     os::broken_invariant("a pool could not end", __FILE__, __LINE__);
   }
@@ -288,6 +294,10 @@ PoolStats Core::stats() const {
   stats.callback_errors = state_.callbacks.errors();
   stats.arena_bytes = state_.arena.committed();
   stats.wakes = state_.wakes.load(std::memory_order_relaxed);
+  for (const auto& lane : state_.lanes) {
+    if (lane->segment == nullptr) continue;
+    stats.handler_errors += lane->note().handler_errors.load(std::memory_order_acquire);
+  }
   return stats;
 }
 

@@ -100,7 +100,7 @@ class Core final : public detail::PoolCore {
   [[nodiscard]] bool is_full() const noexcept;
   void lock_with_room(std::optional<Locked>& lock, const TaskOptions* options);
   void wait_for_room(const TaskOptions* options);
-  void keep_initializer();
+  start::KeptCall keep(const std::shared_ptr<const detail::CallSource>& call, const char* option);
 
   Ledger* ledger_;
   State state_;

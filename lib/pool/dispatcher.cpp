@@ -44,8 +44,29 @@ std::uint32_t Dispatcher::depth_min(bool coroutine) const noexcept {
                    : 2;
 }
 
+/// Of those with room: one after the other, or as the user's scheduler says.
+Lane* Dispatcher::choose_open() {
+  const int first = state_.open_lanes.next(next_lane_);
+  if (first < 0) return nullptr;
+  auto index = static_cast<unsigned>(first);
+  if (state_.options.scheduler.kind() == Scheduler::Kind::own) {
+    loads_.clear();
+    for (const auto& lane : state_.lanes) {
+      if (!lane->takes_tasks() || !lane->has_room()) continue;
+      loads_.push_back(
+          {lane->index, lane->in_flight(), std::uint64_t{lane->in_flight()} * lane->task_ns});
+    }
+    const unsigned chosen = state_.options.scheduler.choose(loads_);
+    index = loads_[chosen % loads_.size()].worker;
+  }
+  next_lane_ = (index + 1) % state_.workers;
+  return state_.lanes[index].get();
+}
+
 /// An idle worker, on another core than this thread's where there is one; else one with room.
 Lane* Dispatcher::choose() {
+  if (state_.options.scheduler.kind() != Scheduler::Kind::least_loaded) [[unlikely]]
+    return choose_open();
   int index = state_.idle_lanes.next(0);
   if (index >= 0) {
     Lane* lane = state_.lanes[static_cast<std::size_t>(index)].get();
@@ -55,10 +76,7 @@ Lane* Dispatcher::choose() {
     }
     return lane;
   }
-  index = state_.open_lanes.next(next_lane_);
-  if (index < 0) return nullptr;
-  next_lane_ = (static_cast<unsigned>(index) + 1) % state_.workers;
-  return state_.lanes[static_cast<std::size_t>(index)].get();
+  return choose_open();
 }
 
 void Dispatcher::push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry, MapState* map) {
@@ -88,11 +106,12 @@ void Dispatcher::push(Lane& lane, ring::TaskMessage& message, LedgerEntry* entry
     ++lane.timed;
     state_.watch_timed(os::add_ns(flight.dispatched_ns, options.timeout.ns()));
   }
+  lane.quota -= message.count;
   const std::uint32_t in_flight = lane.in_flight() + 1;
   lane.set_in_flight(in_flight);
   lane.tasks.push(message);
   state_.must_ring(lane, false);
-  if (in_flight == 1 || in_flight >= lane.depth || lane.free_flights.empty()) {
+  if (in_flight == 1 || in_flight >= lane.depth || lane.free_flights.empty() || lane.quota == 0) {
     update(lane);
   }
 }
@@ -215,7 +234,8 @@ void Dispatcher::not_encoded(MapState& map, ItemRange range, const std::exceptio
 bool Dispatcher::send_chunk(Lane& lane, MapState& map) {
   // Two more than there are: `not_encoded` makes two of one, and what fails goes back.
   map.taken_back.reserve(map.taken_back.size() + 2);
-  const ItemRange range = map.take(map.chunk_items(state_.workers));
+  const auto items = std::min<std::uint64_t>(map.chunk_items(state_.workers), lane.quota);
+  const ItemRange range = map.take(static_cast<std::uint32_t>(items));
   try {
     return send_range(lane, map, range);
   } catch (...) {  // memory is short
@@ -297,6 +317,32 @@ void Dispatcher::free_flight(Lane& lane, std::uint16_t number) {
   const std::uint32_t left = lane.in_flight() - 1;
   lane.set_in_flight(left);
   if (left == 0 || left + 1 >= lane.depth) update(lane);
+}
+
+void Dispatcher::refund(Lane& lane, std::uint32_t items) noexcept {
+  if (items == 0) return;
+  lane.quota += items;
+  update(lane);
+}
+
+void Dispatcher::retire_if_due(Lane& lane) {
+  if (lane.quota != 0 && !lane.retiring) [[likely]]
+    return;
+  if (!lane.takes_tasks() || lane.in_flight() != 0) return;
+  lane.retired = true;
+  let_go(lane);
+}
+
+void Dispatcher::let_go(Lane& lane) {
+  ring::TaskMessage message{};
+  message.flight = ring::no_flight;
+  message.kind = ring::TaskKind::leave;
+  control(lane, message);
+  lane.state = Lane::State::leaving;
+  const TimeLimit& limit = state_.options.start_limit;
+  lane.start_deadline_ns = limit.limited() ? os::deadline_ns(limit.ns()) : os::never_ns;
+  state_.must_tell_service = true;
+  update(lane);
 }
 
 }  // namespace pinion::pool

@@ -12,7 +12,9 @@ namespace pinion::pool {
 
 class Dispatcher {
  public:
-  Dispatcher(State& state, Settler& settler) noexcept : state_(state), settler_(settler) {}
+  Dispatcher(State& state, Settler& settler) : state_(state), settler_(settler) {
+    loads_.reserve(state.workers);
+  }
 
   /// A single task with arguments that fit its slot. Where no worker has room it waits in its
   /// entry.
@@ -51,6 +53,13 @@ class Dispatcher {
   /// After `outstanding`, `depth` or the state has changed.
   void update(Lane& lane) noexcept;
 
+  /// A task has ended with fewer items started than were given: the worker may be given others.
+  void refund(Lane& lane, std::uint32_t items) noexcept;
+  /// Tells a worker to leave that is to be replaced and has nothing more to do.
+  void retire_if_due(Lane& lane);
+  /// Tells a worker without tasks to leave.
+  void let_go(Lane& lane);
+
   /// A message that is no task. Kept back while the worker has not read those before.
   void control(Lane& lane, ring::TaskMessage message);
   void flush_controls(Lane& lane);
@@ -61,6 +70,7 @@ class Dispatcher {
 
  private:
   Lane* choose();
+  Lane* choose_open();
   bool send(Lane& lane, LedgerEntry& entry);
   [[nodiscard]] bool nothing_will_end() const noexcept;
   bool make_room(Backlog& queue);
@@ -83,6 +93,7 @@ class Dispatcher {
   Settler& settler_;
   unsigned reserved_ = 0;  // blocks of submits that are being written
   unsigned next_lane_ = 0;
+  std::vector<WorkerLoad> loads_;  // what a scheduler of the user's is shown
 };
 
 }  // namespace pinion::pool

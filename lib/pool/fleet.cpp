@@ -77,10 +77,10 @@ start::Birth Fleet::order_for(const Lane& lane) const {
   birth.asymmetric = lane.fencing == ring::Fencing::asymmetric ? 1 : 0;
   birth.numa_node = lane.numa_node;
   birth.spin_ns = state_.spin_ns;
-  birth.has_initializer = state_.options.initializer ? 1 : 0;
-  birth.initializer_code = state_.initializer_code;
-  birth.initializer_offset = state_.initializer_offset;
-  birth.initializer_bytes = state_.initializer_bytes;
+  birth.initializer = state_.initializer;
+  birth.finalizer = state_.finalizer;
+  birth.exception_handler = state_.exception_handler;
+  birth.max_rss = state_.options.max_rss_per_child;
   static_assert(start::cpus_max >= topology::CpuSet::cpu_limit, "or a worker would not be bound");
   birth.bound = lane.cpus.empty() ? 0 : 1;
   std::copy(lane.cpus.words().begin(), lane.cpus.words().end(), birth.cpus);
@@ -100,6 +100,7 @@ void Fleet::give_birth(Lane& lane) {
     lane.memory_reason = std::move(made.memory.reason);
     ++lane.generation;
     lane.reset_flights(state_.capacity.flights);
+    if (state_.options.max_tasks_per_child != 0) lane.quota = state_.options.max_tasks_per_child;
     lane.birth_position = lane.tasks.position();
     const std::uint64_t results = lane.results.position();
     constexpr bool shared = shm::ResultRing::shared_indices;
@@ -230,7 +231,15 @@ void Fleet::after_death(Lane& lane, ExitStatus status) {
   lane.pid = 0;
   if (was_ready && state_.ready_workers > 0) --state_.ready_workers;
   if (expected) return;
-  ++state_.counters.deaths;
+  if (lane.retired && status == ExitStatus::exited(0)) {
+    ++state_.counters.recycled;
+    if (!nursery_dead_) {
+      lane.respawn_ns = os::now_ns();
+      return;
+    }
+  } else {
+    ++state_.counters.deaths;
+  }
   if (!was_ready) {
     ++state_.deaths_before_ready;
     if (!state_.started) {  // the first start: it ends the construction
@@ -312,7 +321,9 @@ std::int64_t Fleet::next_event_ns() const noexcept {
   std::int64_t next = state_.leaving ? remind_ns_ : os::never_ns;
   for (const auto& lane : state_.lanes) {
     if (!lane->alive() && lane->respawn_ns != 0) next = std::min(next, lane->respawn_ns);
-    if (lane->state == Lane::State::starting) next = std::min(next, lane->start_deadline_ns);
+    if (lane->state == Lane::State::starting || lane->state == Lane::State::leaving) {
+      next = std::min(next, lane->start_deadline_ns);
+    }
     if (lane->alive() && lane->killed_ns != 0 && lane->pidfd)
       next = std::min(next, lane->give_up_ns);
   }
@@ -322,7 +333,12 @@ std::int64_t Fleet::next_event_ns() const noexcept {
 void Fleet::check_starts(std::int64_t now_ns) {
   const Locked lock(state_);
   for (const auto& lane : state_.lanes) {
-    if (lane->state != Lane::State::starting || lane->start_deadline_ns > now_ns) continue;
+    if (lane->start_deadline_ns > now_ns) continue;
+    if (lane->state == Lane::State::leaving) {  // its finalizer does not end
+      lane->start_deadline_ns = os::never_ns;
+      lane->kill();
+    }
+    if (lane->state != Lane::State::starting) continue;
     lane->start_deadline_ns = os::never_ns;
     lane->late = true;
     if (!state_.started && state_.start_error.empty()) {
@@ -347,12 +363,7 @@ void Fleet::let_go() {
       lane->kill();
     }
     if (lane->state != Lane::State::ready) continue;
-    lane->state = Lane::State::leaving;
-    dispatcher_.update(*lane);
-    ring::TaskMessage message{};
-    message.flight = ring::no_flight;
-    message.kind = ring::TaskKind::leave;
-    dispatcher_.control(*lane, message);
+    dispatcher_.let_go(*lane);
   }
 }
 

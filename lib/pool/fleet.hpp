@@ -28,7 +28,7 @@ class Fleet {
   void respawn(std::int64_t now_ns);
   /// When `respawn` has something to do, or a worker's time to start is over.
   [[nodiscard]] std::int64_t next_event_ns() const noexcept;
-  /// Kills workers that are not ready in time.
+  /// Kills workers that are not ready in time, or have not left in time.
   void check_starts(std::int64_t now_ns);
   /// Gives up processes that do not end although they were killed (uninterruptible sleep): their
   /// tasks end, their memory is theirs. Returns their pidfds, which stay open until they have

@@ -54,6 +54,9 @@ struct Lane {
   std::vector<std::uint16_t> free_flights;
   std::atomic<std::uint32_t> outstanding{0};  // flights in use; written with the lock held
   std::uint32_t timed = 0;                    // of them, with a limit
+  std::uint64_t quota = no_quota;             // items that it may still be given
+  bool retiring = false;                      // it is given nothing more
+  bool retired = false;                       // it was told to leave, to be replaced
   std::uint32_t depth = depth_start;
   std::uint32_t task_ns = 0;       // measured cost of a task; 0: not known
   std::atomic<bool> woken{false};  // the last push had to wake it
@@ -71,11 +74,11 @@ struct Lane {
   os::Fd eventfd;        // of all generations
   topology::CpuSet cpus;
   int numa_node = -1;
-  int memory_node = -1;       // where its segment begins, as the kernel says
-  std::string memory_reason;  // why there
-  int only_cpu = -1;          // where it is bound to one
-  std::int64_t start_deadline_ns = 0;
-  std::int64_t respawn_ns = 0;  // when there is no process: when the next one is made
+  int memory_node = -1;                // where its segment begins, as the kernel says
+  std::string memory_reason;           // why there
+  int only_cpu = -1;                   // where it is bound to one
+  std::int64_t start_deadline_ns = 0;  // when it must be ready; of one that leaves, gone
+  std::int64_t respawn_ns = 0;         // when there is no process: when the next one is made
   std::uint64_t birth_position = 0;
   std::uint64_t tasks_done = 0;
   std::string culprit;          // what it was killed for
@@ -91,6 +94,7 @@ struct Lane {
   bool start_failed = false;           // its initializer threw
   std::vector<std::byte> start_error;  // what
 
+  static constexpr std::uint64_t no_quota = ~std::uint64_t{0};
   static constexpr std::uint32_t depth_start = 4;
   static constexpr std::uint32_t depth_ns = 20'000;         // work that a worker is given ahead
   static constexpr std::uint32_t depth_woken_ns = 100'000;  // where it sleeps between
@@ -103,7 +107,7 @@ struct Lane {
   }
   void set_in_flight(std::uint32_t n) noexcept { outstanding.store(n, std::memory_order_relaxed); }
   [[nodiscard]] bool has_room() const noexcept {
-    return in_flight() < depth && !free_flights.empty();
+    return in_flight() < depth && !free_flights.empty() && quota != 0 && !retiring;
   }
 
   [[nodiscard]] const ring::WorkerLine& worker_line() const noexcept {
@@ -150,6 +154,8 @@ struct Lane {
     kept.clear();
     depth = depth_start;
     task_ns = 0;
+    quota = no_quota;
+    retiring = retired = false;
     abandoned = was_ready = late = false;
     killed_ns = give_up_ns = 0;
     culprit.clear();

@@ -222,7 +222,7 @@ void Service::handle_events(std::int64_t until_ns) {
       // Who has the baton may have looked already, and be about to leave it.
       const Turns::Held held = turns_.take_urgently();
       collector_.collect();
-      turns_.stop_failing();
+      turns_.take_back_due();
     } else if (tag == nursery_tag) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fleet_.nursery_socket(), nullptr);
       fleet_.on_nursery_death();
@@ -237,9 +237,9 @@ void Service::handle_events(std::int64_t until_ns) {
       if (lane.pidfd) {
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, lane.pidfd.get(), nullptr);
         fleet_.on_death(lane);
-        if (state_.failing.load(std::memory_order_relaxed)) {
+        if (state_.take_back_due.load(std::memory_order_relaxed)) {
           const Turns::Held held = turns_.take_urgently();
-          turns_.stop_failing();
+          turns_.take_back_due();
         }
       }
     }
@@ -286,7 +286,7 @@ void Service::collect() {
   while (needed() && !state_.baton.wanted()) {
     state_.note_collecting();
     if (collector_.collect()) {
-      turns_.stop_failing();
+      turns_.take_back_due();
       continue;
     }
     bool soon = false;

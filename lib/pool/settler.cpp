@@ -98,7 +98,7 @@ void Settler::count_items(MapState& map, std::uint32_t count, bool failed) {
   if (map.job->streams) state_.baton.tell(map.job);
   if (failed && map.options.fail_fast && !map.stopping()) [[unlikely]] {
     map.failing = true;
-    state_.failing.store(true, std::memory_order_relaxed);
+    state_.take_back_due.store(true, std::memory_order_relaxed);
   }
 }
 

@@ -26,6 +26,7 @@
 #include "lib/pool/lane.hpp"
 #include "lib/pool/lane_set.hpp"
 #include "lib/pool/ledger.hpp"
+#include "lib/start/birth.hpp"
 #include "lib/start/modules.hpp"
 #include "lib/topology/plan.hpp"
 
@@ -78,9 +79,9 @@ struct State {
   std::string start_error;           // why it will not
   bool leaving = false;              // workers were told to leave
   bool must_stop = false;            // the pool has failed: the service stops everything
-  std::uint64_t initializer_code = 0;
-  std::uint64_t initializer_offset = 0;
-  std::uint64_t initializer_bytes = 0;
+  start::KeptCall initializer;
+  start::KeptCall finalizer;
+  start::KeptCall exception_handler;
 
   // The baton's owner's:
   os::SpinBudget spin;
@@ -96,7 +97,7 @@ struct State {
   std::atomic<bool> controls_waiting{false};  // messages that a worker has no slots for yet
   std::atomic<std::uint64_t> collected{0};    // times that results were looked for
   std::atomic<std::uint64_t> wakes{0};        // system calls that woke a worker
-  std::atomic<bool> failing{false};           // a map is to be stopped, since an item has failed
+  std::atomic<bool> take_back_due{false};     // of a map that fails, or of a worker that retires
   std::atomic<bool> refusing{false};          // no longer accepting
   std::atomic<bool> room_wanted{false};       // a submit waits for `pending` to fall
   std::atomic<bool> service_told{false};

@@ -161,7 +161,7 @@ bool TakeBack::cancel_map(MapState& map, const std::exception_ptr& error) {
   return !runs;
 }
 
-void TakeBack::stop_failing() {
+void TakeBack::take_back_due() {
   for (std::size_t i = state_.maps.size(); i-- > 0;) {  // one that ends is replaced by the last
     MapState& map = *state_.maps[i];
     if (!map.failing || map.stopping()) continue;
@@ -169,8 +169,32 @@ void TakeBack::stop_failing() {
                         "the item was cancelled, because another one of its map had failed "
                         "(TaskOptions::fail_fast)")));
   }
-  state_.failing.store(false, std::memory_order_relaxed);
+  for (const auto& lane : state_.lanes) {
+    if (lane->retiring && lane->takes_tasks() && lane->in_flight() != 0) take_all_back(*lane);
+  }
+  state_.take_back_due.store(false, std::memory_order_relaxed);
   dispatcher_.feed();
+}
+
+/// What it has not started goes to others. It is given nothing more.
+void TakeBack::take_all_back(Lane& lane) {
+  std::vector<std::uint16_t> flights;
+  const std::uint64_t claimed = lane.worker_line().claimed.load(std::memory_order_acquire);
+  for (std::uint16_t i = 0; i < lane.flights.size(); ++i) {
+    const Flight& flight = lane.flights[i];
+    if (flight.used() && !flight.revoked && flight.position >= claimed) flights.push_back(i);
+  }
+  take_back(lane, flights);
+}
+
+/// Those of them that it has not started wait again, in their order.
+void TakeBack::take_back(Lane& lane, const std::vector<std::uint16_t>& flights) {
+  dispatcher_.reserve_requeue(lane, flights);
+  auto taken = revoke(lane, flights);
+  std::sort(taken.begin(), taken.end(), [&](std::uint16_t a, std::uint16_t b) {
+    return lane.flights[a].position > lane.flights[b].position;
+  });
+  for (const std::uint16_t i : taken) dispatcher_.requeue(lane, i);
 }
 
 void TakeBack::stop_everything() {
@@ -254,10 +278,7 @@ void TakeBack::move_half(Lane& from) {
   if (!flights.empty()) {
     flights.erase(flights.begin(),
                   flights.begin() + static_cast<std::ptrdiff_t>(flights.size() / 2));
-    dispatcher_.reserve_requeue(from, flights);
-    const auto taken = revoke(from, flights);
-    // Latest first, each to the front: so they keep their order.
-    for (auto it = taken.rbegin(); it != taken.rend(); ++it) dispatcher_.requeue(from, *it);
+    take_back(from, flights);
   } else if (running != ring::no_flight && from.flights[running].map != nullptr) {
     Flight& flight = from.flights[running];
     const ring::WorkerLine& line = from.worker_line();

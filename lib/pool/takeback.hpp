@@ -21,8 +21,9 @@ class TakeBack {
 
   /// True when the entry now ends with `error` and nothing of it runs or will.
   bool cancel(LedgerEntry& entry, const std::exception_ptr& error);
-  /// Cancels what has not started of maps of which an item has failed.
-  void stop_failing();
+  /// Cancels what has not started of maps of which an item has failed, and takes it from workers
+  /// that are to be replaced.
+  void take_back_due();
   /// The pool stops: ends all that waits or has provably not started.
   void stop_everything();
   /// Gives an idle worker the later half of what the busiest has not started, if it is stuck.
@@ -46,6 +47,8 @@ class TakeBack {
   bool cancel_single(LedgerEntry& entry, const std::exception_ptr& error);
   bool cancel_map(MapState& map, const std::exception_ptr& error);
   bool move_work();
+  void take_all_back(Lane& lane);
+  void take_back(Lane& lane, const std::vector<std::uint16_t>& flights);
   void move_half(Lane& from);
 
   State& state_;

@@ -81,7 +81,7 @@ Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
     if (reached()) return Turn::reached;
     if (state_.baton.urgently_wanted()) return Turn::handed_on;
     if (collector_.collect()) {
-      stop_failing();
+      take_back_due();
       idle_since_ns = 0;
       rounds = 0;
       continue;
@@ -193,14 +193,14 @@ void Turns::poll() {
   const Held held(*this);
   state_.note_collecting();
   collector_.collect();
-  stop_failing();
+  take_back_due();
 }
 
-void Turns::stop_failing() {
-  if (!state_.failing.load(std::memory_order_relaxed)) [[likely]]
+void Turns::take_back_due() {
+  if (!state_.take_back_due.load(std::memory_order_relaxed)) [[likely]]
     return;
   const Locked lock(state_);
-  takeback_.stop_failing();
+  takeback_.take_back_due();
 }
 
 void Turns::become_owner() noexcept {

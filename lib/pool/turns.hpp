@@ -32,7 +32,7 @@ class Turns {
   /// Takes in what has arrived, if nobody else collects.
   void poll();
   /// Called by the baton's owner after it has collected, and after burials.
-  void stop_failing();
+  void take_back_due();
 
   /// The baton, for as long as this lives.
   class Held {

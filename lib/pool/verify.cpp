@@ -68,10 +68,13 @@ class Verifier {
     return live;
   }
 
-  /// Nothing is pending: what tasks that were taken back still hold, and the initializer's.
+  /// Nothing is pending: what tasks that were taken back still hold, and the options' calls.
   void check_arguments() {
     std::uint64_t held = 0;
-    if (state_.options.initializer) held += shm::Space::rounded(state_.initializer_bytes);
+    for (const start::KeptCall* call :
+         {&state_.initializer, &state_.finalizer, &state_.exception_handler}) {
+      if (call->present) held += shm::Space::rounded(call->bytes);
+    }
     for (const auto& lane : state_.lanes) {
       if (!lane->alive()) continue;
       for (const Flight& flight : lane->flights) {

@@ -70,7 +70,8 @@ enum class ResultKind : std::uint8_t {
   need_space,    // not an end: words[0] bytes of result space are missing
   ready,         // the worker is ready: its first message, on no flight
   start_failed,  // the initializer threw: an encoded exception, on no flight
-  left,          // the worker leaves after this
+  left,          // the worker leaves after this; words[0]: 1 if its finalizer threw
+  too_large,     // it holds more memory than a worker may: it is to be replaced, on no flight
 };
 
 enum ResultFlags : std::uint8_t { result_is_inline = 1 };

@@ -83,9 +83,10 @@ struct ManagerLayout {
 
 /// What a worker says about its event loop, for display. Written by the worker, once.
 struct WorkerNote {
-  std::atomic<std::uint32_t> backend;       // pinion::IoBackend; 0 until it is made (release)
-  std::atomic<std::uint32_t> initializing;  // 1 while the initializer runs
-  char reason[120];
+  std::atomic<std::uint32_t> backend;         // pinion::IoBackend; 0 until it is made (release)
+  std::atomic<std::uint32_t> initializing;    // 1 while the initializer runs
+  std::atomic<std::uint32_t> handler_errors;  // exceptions that the exception handler threw
+  char reason[116];
 };
 static_assert(sizeof(WorkerNote) == ring::writer_bytes);
 

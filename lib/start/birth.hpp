@@ -11,6 +11,15 @@ namespace pinion::start {
 /// A worker may be bound to CPUs below this number: all that a set of them can name.
 inline constexpr unsigned cpus_max = 16'384;
 
+/// A call of an option, which each worker makes: its code, and its arguments in the manager's
+/// segment.
+struct KeptCall {
+  bool present = false;
+  std::uint64_t code = 0;  // packed CodeToken
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 /// The order for one worker. Plain data: it travels to the nursery, later to a new program.
 struct Birth {
   std::uint64_t order = 0;  // set by the nursery's handle: the answer names it
@@ -28,12 +37,12 @@ struct Birth {
   std::uint8_t io = 0;          // pinion::IoBackend
   std::uint8_t crowded = 0;     // more workers than cores: nobody spins
   std::uint8_t asymmetric = 0;  // bells may use membarrier
-  std::uint8_t has_initializer = 0;
-  std::uint8_t bound = 0;  // whether `cpus` says anything
+  std::uint8_t bound = 0;       // whether `cpus` says anything
   std::int32_t numa_node = -1;
-  std::uint64_t initializer_code = 0;    // packed CodeToken
-  std::uint64_t initializer_offset = 0;  // of its arguments in the manager's segment
-  std::uint64_t initializer_bytes = 0;
+  KeptCall initializer;
+  KeptCall finalizer;
+  KeptCall exception_handler;
+  std::uint64_t max_rss = 0;  // bytes; 0: no limit
   std::int64_t spin_ns = 0;
   std::uint64_t cpus[cpus_max / 64] = {};  // bit b of word w: CPU 64 w + b
 };

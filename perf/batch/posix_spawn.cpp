@@ -15,8 +15,11 @@
 namespace pinion::perf {
 namespace {
 
-void start_job() {
-  char* argv[] = {const_cast<char*>(batch_job), nullptr};
+/// With the job's number as argument, as the command's jobs have theirs: a program may do more for
+/// one that has an argument (the true of GNU does: it sets its locale, a fifth of its time).
+void start_job(unsigned number) {
+  std::string argument = std::to_string(number);
+  char* argv[] = {const_cast<char*>(batch_job), argument.data(), nullptr};
   pid_t pid = 0;
   const int error = posix_spawn(&pid, batch_job, nullptr, nullptr, argv, environ);
   if (error != 0)
@@ -28,8 +31,7 @@ Sample spawn_loop() {
   unsigned started = 0;
   for (unsigned ended = 0; ended < sizes::batch_jobs;) {
     while (started < sizes::batch_jobs && started - ended < sizes::batch_slots) {
-      start_job();
-      ++started;
+      start_job(++started);
     }
     int status = 0;
     if (waitpid(-1, &status, 0) < 0) throw std::runtime_error("a job was not there to wait for");

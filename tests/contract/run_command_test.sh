@@ -170,6 +170,9 @@ holds 'thousands of jobs wait in order behind a slow one' cmp -s out lines
 run -j1 'sleep 60 > /dev/null 2>&1 & echo $!' ::: 1
 kill "$(cut -d" " -f1 out)"
 is 'a job that leaves a process behind has ended' 0 "$status"
+run -j1 'yes & echo $! > yes; sleep 0.1; : {}' ::: 1
+is 'a job that leaves a process behind that prints all the time has ended' 0 $status
+wait_until ended "$(cat yes)" || kill "$(cat yes)"
 run -j1 'sleep 60 & echo $!' ::: 1
 kill "$(cut -d" " -f1 out)"
 is 'also where that process holds its output open' 0 "$status"

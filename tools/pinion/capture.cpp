@@ -20,18 +20,11 @@ void Capture::open_pipe() {
   }
   read_end_.reset(ends[0]);
   write_end_.reset(ends[1]);
-  place_of_file_.reset(::fcntl(read_end_.get(), F_DUPFD_CLOEXEC, 0));
-  if (!place_of_file_) {
-    throw std::system_error(errno, std::generic_category(), "cannot keep a file for its output");
-  }
-  // Only this end: the mode of the other one is the job's to choose.
-  ::fcntl(read_end_.get(), F_SETFL, O_RDONLY | O_NONBLOCK);
 }
 
 void Capture::close_pipe() noexcept {
   read_end_.reset();
   write_end_.reset();
-  place_of_file_.reset();
 }
 
 std::uint32_t Capture::pipe_inode() const noexcept {
@@ -53,7 +46,7 @@ std::string Capture::take_text() noexcept { return std::exchange(text_, {}); }
 
 void Capture::open_file() {
   if (file_) return;
-  place_of_file_.reset();
+  write_end_.reset();
   file_ = make_spill_file();
 }
 

@@ -14,7 +14,6 @@ class Capture {
   /// What both streams of a job may hold in memory between two reads; more goes into files.
   static constexpr std::size_t memory_bytes_max = 64 * 1024;
 
-  /// Also keeps a descriptor for the file, so that want of them later does not end a job that runs.
   /// Throws std::system_error.
   void open_pipe();
   void close_pipe() noexcept;
@@ -22,13 +21,15 @@ class Capture {
   [[nodiscard]] std::uint32_t pipe_inode() const noexcept;
   [[nodiscard]] int write_end() const noexcept { return write_end_.get(); }
 
-  /// Reads once without waiting. Returns whether anything came.
+  /// Reads once; waits where the pipe is empty and somebody may write. Returns whether anything
+  /// came: false is the end.
   bool read();
 
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] std::string take_text() noexcept;
 
-  /// Makes the file, once. Throws std::system_error.
+  /// Makes the file, once. It takes the place of the pipe's writing end, which the job has by now,
+  /// so that want of descriptors does not end a job that runs. Throws std::system_error.
   void open_file();
   [[nodiscard]] int file() const noexcept { return file_.get(); }
   [[nodiscard]] std::uint64_t file_bytes() const noexcept { return file_bytes_; }
@@ -43,7 +44,6 @@ class Capture {
   Descriptor write_end_;
   std::string text_;  // what follows the part in the file
   Descriptor file_;
-  Descriptor place_of_file_;
   std::uint64_t file_bytes_ = 0;
 };
 

@@ -91,9 +91,9 @@ class JobProcess {
   std::uint32_t place_;
 };
 
-/// Both pipes and the process's end, behind one descriptor to wait for. The end of a stream is none
-/// of the events, since this side holds its writing end, too: one wake-up fewer a job, and it is
-/// the process's end that counts.
+/// Both pipes and the process's end, behind one descriptor to wait for. The end of a stream is
+/// mostly none of the events, since this side holds its writing end, too: one wake-up fewer a job,
+/// and it is the process's end that counts.
 class Events {
  public:
   enum Source : std::uint32_t { out, err, ended };
@@ -109,8 +109,9 @@ class Events {
       throw std::system_error(errno, std::generic_category(), "cannot watch it");
     }
   }
+  void remove(int fd) noexcept { (void)::epoll_ctl(set_.get(), EPOLL_CTL_DEL, fd, nullptr); }
   [[nodiscard]] int descriptor() const noexcept { return set_.get(); }
-  /// Which sources are ready, as bits.
+  /// Which sources are ready, as bits. With the process's end comes all that was written before.
   [[nodiscard]] unsigned ready() const noexcept {
     std::array<epoll_event, 3> events{};
     const int count = ::epoll_wait(set_.get(), events.data(), 3, 0);
@@ -124,6 +125,9 @@ class Events {
 };
 
 constexpr bool has(unsigned bits, Events::Source source) { return ((bits >> source) & 1u) != 0; }
+constexpr bool has_output(unsigned bits) {
+  return has(bits, Events::out) || has(bits, Events::err);
+}
 
 Task<void> write_to_file(Capture& capture) {
   capture.open_file();
@@ -236,27 +240,41 @@ Task<void> pass_on(Capture& out, Capture& err, const JobSpec& spec) {
   co_await forward(err, {.sequence = spec.sequence, .place = spec.place, .stream = Stream::err});
 }
 
-Task<void> listen(Events& events, Capture& out, Capture& err, const JobSpec& spec) {
-  for (bool ended = false; !ended;) {
-    co_await io::poll(events.descriptor(), POLLIN);
-    const unsigned ready = events.ready();
-    ended = has(ready, Events::ended);
-    if (has(ready, Events::out)) out.read();
-    if (has(ready, Events::err)) err.read();
-    co_await pass_on(out, err, spec);
+Task<void> take(Events& events, unsigned ready, Capture& out, Capture& err, const JobSpec& spec) {
+  if (has(ready, Events::out) && !out.read()) events.remove(out.read_end());
+  if (has(ready, Events::err) && !err.read()) events.remove(err.read_end());
+  co_await pass_on(out, err, spec);
+}
+
+// What the pipes hold. Others that still have them open are not waited for, also where they write
+// all the time: a job that leaves a daemon behind has ended.
+Task<void> take_rest(Events& events, Capture& out, Capture& err, const JobSpec& spec) {
+  constexpr unsigned reads_max = 17;  // of 64 KiB: more than a pipe may hold
+  unsigned ready = events.ready();
+  for (unsigned i = 0; i < reads_max && has_output(ready); ++i) {
+    co_await take(events, ready, out, err, spec);
+    ready = events.ready();
   }
-  // What the pipes hold now was written before the end. Others that still have them open are not
-  // waited for: a job that leaves a daemon behind has ended.
-  while (out.read() || err.read()) co_await pass_on(out, err, spec);
+}
+
+Task<void> listen(Events& events, Capture& out, Capture& err, const JobSpec& spec) {
+  unsigned ready = 0;
+  while (!has(ready, Events::ended)) {
+    co_await io::poll(events.descriptor(), POLLIN);
+    ready = events.ready();
+    if (has_output(ready)) co_await take(events, ready, out, err, spec);
+  }
+  if (has_output(ready)) co_await take_rest(events, out, err, spec);
 }
 
 // A job that is ended before its time has ended with the last of its group. Until then its number
 // stays its own, since the first of them is not reaped.
-Task<void> outlast_group(pid_t group, Capture& out, Capture& err, const JobSpec& spec) {
+Task<void> outlast_group(pid_t group, Events& events, Capture& out, Capture& err,
+                         const JobSpec& spec) {
   using namespace std::chrono_literals;
   while (group_is_alive(group)) {
     co_await sleep_for(10ms);
-    while (out.read() || err.read()) co_await pass_on(out, err, spec);
+    co_await take_rest(events, out, err, spec);
   }
   ::kill(-group, SIGKILL);  // where not all processes can be seen
 }
@@ -307,11 +325,10 @@ Task<void> run_process(JobSpec& spec, JobResult& result, Capture& out, Capture& 
   events.add(process.pidfd(), Events::ended);
   co_await listen(events, out, err, spec);
   if (surroundings.board->is_condemned(spec.place)) {
-    co_await outlast_group(process.pid(), out, err, spec);
+    co_await outlast_group(process.pid(), events, out, err, spec);
   }
   result.run_time = seconds(CLOCK_MONOTONIC) - result.run_time;
-  const io::ProcessExit exit = co_await io::wait_process(process.leave_board());
-  note_end(result, exit);
+  note_end(result, process.leave_board().reap());
 }
 
 void note_error(JobResult& result, const std::system_error& error) {

@@ -19,13 +19,20 @@ def introspect(folder, what):
 def main():
     folder, suites = sys.argv[1], set(sys.argv[2:])
     root = os.path.abspath(folder)
-    files = {name: target["name"] for target in introspect(folder, "--targets")
-             if target["type"] == "executable" for name in target["filename"]}
-    wanted = {files[word]
-              for test in introspect(folder, "--tests")
-              if suites & {suite.split(":")[-1] for suite in test["suite"]}
-              for word in (os.path.normpath(os.path.join(root, word)) for word in test["cmd"])
-              if word in files}
+    by_file, by_id = {}, {}
+    for target in introspect(folder, "--targets"):
+        # As `meson compile` takes it: a name alone may be that of a library, too.
+        where = os.path.join(os.path.relpath(os.path.dirname(target["filename"][0]), root),
+                             target["name"])
+        by_id[target["id"]] = f"{where}:{target['type'].replace(' ', '_')}"
+        if target["type"] == "executable":
+            by_file.update((name, target["id"]) for name in target["filename"])
+    wanted = set()
+    for test in introspect(folder, "--tests"):
+        if suites & {suite.split(":")[-1] for suite in test["suite"]}:
+            words = (os.path.normpath(os.path.join(root, word)) for word in test["cmd"])
+            wanted.update(by_id[by_file[word]] for word in words if word in by_file)
+            wanted.update(by_id[one] for one in test["depends"] if one in by_id)
     if not wanted:
         sys.exit(f"no program of {folder} is a test of {', '.join(sorted(suites))}")
     print(*sorted(wanted))

@@ -30,7 +30,10 @@ is 'also of a job that fails' '1 out err' "$status $(cat out) $(cat err)"
 
 # ---- memory --------------------------------------------------------------------------------------
 
-# The largest process of the run, jobs included, in KiB.
+# The largest process of the run, jobs included, in KiB. What the address sanitizer keeps of memory
+# that was given back does not count.
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
+export ASAN_OPTIONS
 if command -v python3 > /dev/null; then
   memory_of() {
     python3 -c '

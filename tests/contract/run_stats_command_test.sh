@@ -51,15 +51,15 @@ is 'statistics on a full disk end the run' 255 "$status"
 group=
 if [ -w /sys/fs/cgroup/memory ] && mkdir "/sys/fs/cgroup/memory/pinion-$tag" 2> /dev/null; then
   group=/sys/fs/cgroup/memory/pinion-$tag
-  echo 60000000 > "$group/memory.limit_in_bytes"
+  echo 160000000 > "$group/memory.limit_in_bytes"
 elif [ -w /sys/fs/cgroup/cgroup.procs ] && mkdir "/sys/fs/cgroup/pinion-$tag" 2> /dev/null; then
   group=/sys/fs/cgroup/pinion-$tag
-  echo 60000000 > "$group/memory.max" 2> /dev/null || { rmdir "$group"; group=; }
+  echo 160000000 > "$group/memory.max" 2> /dev/null || { rmdir "$group"; group=; }
 fi
 if [ -n "$group" ]; then
   sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec timeout 60 "$@"' - "$group" "$pinion" run -j1 \
-    --stats stats '{}' ::: 'head -c 200000000 /dev/zero | tail -c 190000000 > /dev/null; kill -9 $$' \
-    'exec python3 -c "x = bytearray(200000000)"' 'kill -9 $$' > out 2> err
+    --stats stats '{}' ::: 'head -c 400000000 /dev/zero | tail -c 390000000 > /dev/null; kill -9 $$' \
+    'exec python3 -c "x = bytearray(400000000)"' 'kill -9 $$' > out 2> err
   is 'a job that was killed for want of memory' 'true true' "$(of_stats oom | cut -d' ' -f2) $(
     [ "$(of_stats signal | cut -d' ' -f2)" = 9 ] && echo true)"
   wait_until rmdir "$group" 2> /dev/null

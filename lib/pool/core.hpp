@@ -98,7 +98,7 @@ class Core final : public detail::PoolCore {
   void require_same_process() const;
   void close_stream_inputs() noexcept;
   [[nodiscard]] bool is_full() const noexcept;
-  void lock_with_room(std::optional<Locked>& lock, const TaskOptions* options);
+  void make_room(Locked& lock, const TaskOptions* options);
   void wait_for_room(const TaskOptions* options);
   start::KeptCall keep(const std::shared_ptr<const detail::CallSource>& call, const char* option);
 

@@ -124,7 +124,7 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
     std::memcpy(entry.data, arguments.data(), arguments.size());
     entry.bytes = static_cast<std::uint8_t>(arguments.size());
     entry.code = code | std::uint64_t{flags} << code_flags_shift;
-    enqueue({&entry, nullptr});
+    state_.enqueue({&entry, nullptr});
     state_.backlogged.store(true, std::memory_order_relaxed);
     if (bound) feed_if_possible();
     return;
@@ -161,7 +161,7 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
   entry.code = code | std::uint64_t{flags} << code_flags_shift | code_in_arena;
   std::memcpy(entry.data, &arguments, sizeof arguments);
   --reserved_;
-  enqueue({&entry, nullptr});
+  state_.enqueue({&entry, nullptr});
   feed_if_possible();
 }
 
@@ -173,12 +173,12 @@ void Dispatcher::submit(LedgerEntry& entry, std::uint64_t code, std::uint8_t fla
   }
   entry.code = code | std::uint64_t{flags} << code_flags_shift;
   Settler::side_of(entry).arguments = std::move(arguments);
-  enqueue({&entry, nullptr});
+  state_.enqueue({&entry, nullptr});
   feed_if_possible();
 }
 
 void Dispatcher::submit(MapState& map) {
-  if (!std::exchange(map.listed, true)) enqueue({nullptr, &map});
+  if (!std::exchange(map.listed, true)) state_.enqueue({nullptr, &map});
   feed_if_possible();
 }
 

@@ -74,8 +74,6 @@ class Dispatcher {
   bool send(Lane& lane, LedgerEntry& entry);
   [[nodiscard]] bool nothing_will_end() const noexcept;
   bool make_room(Backlog& queue);
-  void enqueue(Waiting waiting);
-  void put_back(Waiting waiting);
   bool send_first(Backlog& queue, Lane& lane);
   bool drop_exhausted(Backlog& queue);
   void feed_bound();

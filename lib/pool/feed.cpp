@@ -42,14 +42,6 @@ bool Dispatcher::make_room(Backlog& queue) {
   return true;
 }
 
-/// Behind the others that wait for the same.
-void Dispatcher::enqueue(Waiting waiting) {
-  Backlog& queue =
-      waiting.map != nullptr ? state_.queue_of(*waiting.map) : state_.queue_of(*waiting.entry);
-  queue.push_back(waiting);
-  if (&queue != &state_.backlog) state_.bound_waiting = true;
-}
-
 /// Gives the first of a queue to a worker. False where it finds no room, and may later.
 bool Dispatcher::send_first(Backlog& queue, Lane& lane) {
   const Waiting next = queue.front();

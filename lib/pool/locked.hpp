@@ -16,6 +16,8 @@ class Locked {
   Locked& operator=(const Locked&) = delete;
   ~Locked() { unlock(); }
 
+  /// After `unlock`.
+  void lock() { lock_.lock(); }
   void unlock() noexcept {
     if (!lock_.owns_lock()) return;
     if (state_.must_tell_service || state_.timed_check_moved) [[unlikely]] {

@@ -11,14 +11,6 @@ namespace pinion::pool {
 
 using detail::Side;
 
-/// Ahead of the others that wait for the same.
-void Dispatcher::put_back(Waiting waiting) {
-  Backlog& queue =
-      waiting.map != nullptr ? state_.queue_of(*waiting.map) : state_.queue_of(*waiting.entry);
-  queue.push_front(waiting);
-  if (&queue != &state_.backlog) state_.bound_waiting = true;
-}
-
 void Dispatcher::reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights) {
   state_.backlog.reserve(flights.size());
   state_.lanes[lane.index]->bound.reserve(flights.size());
@@ -65,7 +57,7 @@ void Dispatcher::requeue(Lane& lane, std::uint16_t number) {
     entry.code |= code_in_arena;
     flight.arguments_moved = true;
   }
-  put_back({&entry, nullptr});
+  state_.put_back({&entry, nullptr});
 }
 
 bool Dispatcher::retry(Lane& lane, std::uint16_t number) {
@@ -87,7 +79,7 @@ void Dispatcher::give_back(MapState& map, ItemRange range) {
     return;
   }
   map.taken_back.push_back(range);
-  if (!std::exchange(map.listed, true)) put_back({nullptr, &map});
+  if (!std::exchange(map.listed, true)) state_.put_back({nullptr, &map});
 }
 
 }  // namespace pinion::pool

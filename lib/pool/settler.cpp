@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "lib/pool/side.hpp"
 
@@ -27,24 +28,32 @@ void Settler::count_down(std::uint64_t items) noexcept {
   }
 }
 
-void Settler::finish(LedgerEntry& entry, bool failed) {
-  count_down(1);
-  ++(failed ? state_.counters.failed : state_.counters.completed);
-  std::vector<std::function<void()>> callbacks;
-  std::vector<detail::Watch> watches;
-  if (entry.side != nullptr) {
-    callbacks.swap(entry.side->callbacks);
-    watches.swap(entry.side->watches);
-  }
+/// Returns the word of its state as it was before.
+std::uint32_t Settler::end(LedgerEntry& entry) noexcept {
   const std::uint32_t before = detail::set_ended(entry.state);
   PINION_ENSURE((before & detail::entry_done) == 0);
   if ((before & detail::entry_waited) != 0) state_.baton.tell(&entry);
+  return before;
+}
+
+std::uint32_t Settler::end_and_tell(LedgerEntry& entry, Side& side) {
+  const auto watches = std::exchange(side.watches, {});
+  auto callbacks = std::exchange(side.callbacks, {});
+  const std::uint32_t before = end(entry);
   for (const auto& [watcher, tag] : watches) {
     watcher->ended(tag);
     state_.baton.tell(watcher);
   }
   // After the entry is done: a callback finds it ready. Each holds a handle, so the entry lives.
   for (auto& callback : callbacks) state_.post_callback(std::move(callback));
+  return before;
+}
+
+void Settler::finish(LedgerEntry& entry, bool failed) {
+  count_down(1);
+  ++(failed ? state_.counters.failed : state_.counters.completed);
+  const std::uint32_t before =
+      entry.side == nullptr ? end(entry) : end_and_tell(entry, *entry.side);
   if ((before & detail::entry_dropped) != 0) release(entry);
   if (!state_.accepting() && state_.pending.load(std::memory_order_relaxed) == 0) {
     state_.must_tell_service = true;  // the workers can leave
@@ -154,8 +163,7 @@ bool Settler::retry(MapState& map, std::uint64_t item) noexcept {
   ++state_.counters.retried;
   map.taken_back.push_back({item, 1});
   if (!std::exchange(map.listed, true)) {
-    state_.queue_of(map).push_front({nullptr, &map});
-    if (map.options.worker) state_.bound_waiting = true;
+    state_.put_back({nullptr, &map});
   }
   return true;
 }

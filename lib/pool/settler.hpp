@@ -46,6 +46,8 @@ class Settler {
 
  private:
   bool retry(MapState& map, std::uint64_t item) noexcept;
+  std::uint32_t end(LedgerEntry& entry) noexcept;
+  std::uint32_t end_and_tell(LedgerEntry& entry, detail::Side& side);
   void finish(LedgerEntry& entry, bool failed);
   void count_down(std::uint64_t items) noexcept;
   void count_items(MapState& map, std::uint32_t count, bool failed);

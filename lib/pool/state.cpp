@@ -10,6 +10,18 @@ Backlog& State::queue_of(const LedgerEntry& entry) noexcept {
   return queue_of(entry.side != nullptr ? &entry.side->options : nullptr);
 }
 
+void State::enqueue(Waiting waiting) {
+  Backlog& queue = queue_of(waiting);
+  queue.push_back(waiting);
+  if (&queue != &backlog) bound_waiting = true;
+}
+
+void State::put_back(Waiting waiting) {
+  Backlog& queue = queue_of(waiting);
+  queue.push_front(waiting);
+  if (&queue != &backlog) bound_waiting = true;
+}
+
 namespace {
 
 /// Above so many workers a membarrier interrupts too many cores for every park.

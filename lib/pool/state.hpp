@@ -112,6 +112,12 @@ struct State {
   }
   [[nodiscard]] Backlog& queue_of(const LedgerEntry& entry) noexcept;
   [[nodiscard]] Backlog& queue_of(const MapState& map) noexcept { return queue_of(&map.options); }
+  [[nodiscard]] Backlog& queue_of(const Waiting& waiting) noexcept {
+    return waiting.map != nullptr ? queue_of(*waiting.map) : queue_of(*waiting.entry);
+  }
+  /// Behind the others that wait for the same, or ahead of them.
+  void enqueue(Waiting waiting);
+  void put_back(Waiting waiting);
   [[nodiscard]] bool anything_bound() const noexcept {
     return std::any_of(lanes.begin(), lanes.end(),
                        [](const auto& lane) { return !lane->bound.empty(); });

@@ -31,15 +31,14 @@ bool Core::is_full() const noexcept {
          state_.accepting();
 }
 
-/// Takes the lock when there is room, or nothing is accepted any more.
-void Core::lock_with_room(std::optional<Locked>& lock, const TaskOptions* options) {
-  for (;;) {
-    lock.emplace(state_);
-    if (!is_full()) [[likely]]
-      return;
-    lock.reset();
-    wait_for_room(options);
-  }
+/// With the lock held, which is let go meanwhile: returns when there is room, or nothing is
+/// accepted any more.
+void Core::make_room(Locked& lock, const TaskOptions* options) {
+  while (is_full()) [[unlikely]] {
+      lock.unlock();
+      wait_for_room(options);
+      lock.lock();
+    }
 }
 
 void Core::wait_for_room(const TaskOptions* options) {
@@ -69,8 +68,8 @@ LedgerEntry* Core::submit(const detail::Submission& s) {
   if (s.call != nullptr) return submit_large(s, token, flags);
   LedgerEntry* entry = nullptr;
   {
-    std::optional<Locked> lock;
-    lock_with_room(lock, s.options);
+    Locked lock(state_);
+    make_room(lock, s.options);
     entry = &open_entry(s.options);
     dispatcher_.submit(*entry, token, flags, std::span(s.inline_arguments, s.inline_bytes));
   }
@@ -141,16 +140,12 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
   }
   LedgerEntry* entry = nullptr;
   {
-    std::optional<Locked> lock(std::in_place, state_);
-    while (is_full()) {
-      if (reserved && !error) {  // nobody waits for room while holding what others need
-        kept.assign(at, at + bytes);
-        reserved.give_back();
-      }
-      lock.reset();
-      wait_for_room(s.options);
-      lock.emplace(state_);
+    Locked lock(state_);
+    if (is_full() && reserved && !error) {  // nobody waits for room while holding what others need
+      kept.assign(at, at + bytes);
+      reserved.give_back();
     }
+    make_room(lock, s.options);
     if (error || !state_.accepting()) reserved.give_back();
     entry = &open_entry(s.options, !reserved);
     if (error) {
@@ -206,8 +201,8 @@ LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOpt
   }
   LedgerEntry* entry = nullptr;
   {
-    std::optional<Locked> lock;
-    lock_with_room(lock, options);
+    Locked lock(state_);
+    make_room(lock, options);
     require_open();
     state_.maps.reserve(state_.maps.size() + 1);
     entry = &open_entry(nullptr, true);

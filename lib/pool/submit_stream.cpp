@@ -36,8 +36,8 @@ bool Core::extend_stream(StreamJob& job, std::vector<detail::StreamArgument>&& a
   require_same_process();
   const std::uint64_t items = arguments.size();
   {
-    std::optional<Locked> lock;
-    lock_with_room(lock, nullptr);
+    Locked lock(state_);
+    make_room(lock, nullptr);
     if (!job.open || state_.stopped()) return false;
     MapState& map = *job.map;
     state_.queue_of(map).reserve_one();

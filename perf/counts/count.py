@@ -19,8 +19,8 @@ from pathlib import Path
 LIMIT_S = 300
 LOAD_TASKS = 200_000
 IDLE_S = 10
-BATCHES = 20
-BATCH_SMALL, BATCH_LARGE = 16, 64  # at most the window of sizes.hpp
+BATCHES = 20, 420  # what their difference leaves out: the start, and the first calls
+REPEATS = 3
 
 
 class NotHere(Exception):
@@ -78,7 +78,13 @@ def system_calls(folder):
 
 
 def collected(folder, batches, size, *options):
-    """Instructions by process, {"manager": n, "worker": n}, of `perf_tasks stopped`."""
+    """Instructions by process, {"manager": n, "worker": n}, of `perf_tasks stopped`: the least of
+    some runs, since a wake-up at another moment only adds to them."""
+    runs = [collected_once(folder, batches, size, *options) for _ in range(REPEATS)]
+    return {name: min(run[name] for run in runs) for name in ("manager", "worker")}
+
+
+def collected_once(folder, batches, size, *options):
     with tempfile.TemporaryDirectory() as scratch:
         pattern = Path(scratch) / "out.%p"
         worker = int(output_of("valgrind", "--tool=callgrind", f"--callgrind-out-file={pattern}",
@@ -96,29 +102,26 @@ def collected(folder, batches, size, *options):
     return totals
 
 
-TOGGLES = ("--toggle-collect=perf_submit", "--toggle-collect=perf_take")
+# What a caller does, and what a worker does with a task: neither its start nor how it sleeps.
+TOGGLES = ("perf_submit", "perf_take", "pinion::workers::Worker::run_task*")
 
 
 def instructions(folder):
     need("valgrind", "--tool=none")
+    options = [f"--toggle-collect={name}" for name in TOGGLES]
 
-    def manager(size):
-        # The difference of two lengths leaves out what the first call of all costs.
-        few = collected(folder, BATCHES, size, *TOGGLES)["manager"]
-        many = collected(folder, 2 * BATCHES, size, *TOGGLES)["manager"]
-        return (many - few) / (BATCHES * size)
+    def of_batch(size):
+        few, many = (collected(folder, batches, size, *options) for batches in BATCHES)
+        return {side: (many[side] - few[side]) / (BATCHES[1] - BATCHES[0]) for side in few}
 
-    def worker(small, large, batches):
-        few = collected(folder, batches[0], small)["worker"]
-        many = collected(folder, batches[1], large)["worker"]
-        return (many - few) / (batches[1] * large - batches[0] * small)
-
-    return {
-        "instructions_alone_manager": manager(1),
-        "instructions_alone_worker": worker(1, 1, (BATCHES, 2 * BATCHES)),
-        "instructions_async_manager": manager(BATCH_LARGE),
-        "instructions_async_worker": worker(BATCH_SMALL, BATCH_LARGE, (BATCHES, BATCHES)),
-    }
+    # What one more task in flight costs: a batch of two without what one costs alone, which sleeps
+    # and wakes. A worker is always given two; how many more depends on time, which valgrind bends.
+    one, two = of_batch(1), of_batch(2)
+    result = {}
+    for side in one:
+        result[f"instructions_alone_{side}"] = one[side]
+        result[f"instructions_async_{side}"] = two[side] - one[side]
+    return result
 
 
 def idle(folder):

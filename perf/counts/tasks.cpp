@@ -38,11 +38,21 @@ extern "C" {
 namespace pinion::perf {
 namespace {
 
-bool is_stopped(pid_t pid) {
+/// As the kernel says: 'R' runs, 'S' sleeps, 'T' is stopped.
+char state_of(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   const auto end_of_name = text.rfind(") ");
-  return end_of_name != std::string::npos && text[end_of_name + 2] == 'T';
+  return end_of_name != std::string::npos ? text[end_of_name + 2] : '?';
+}
+
+/// Waits until it has been in that state for some looks.
+void wait_until(pid_t pid, char state) {
+  using namespace std::chrono_literals;
+  for (int looks = 0; looks < 4; ++looks) {
+    if (state_of(pid) != state) looks = 0;
+    std::this_thread::sleep_for(1ms);
+  }
 }
 
 void load(std::uint64_t tasks) {
@@ -53,7 +63,6 @@ void load(std::uint64_t tasks) {
 }
 
 void stopped(unsigned batches, unsigned size) {
-  using namespace std::chrono_literals;
   PoolOptions options = one_worker();
   options.idle = Idle::sleep;
   Pool pool(options);
@@ -64,10 +73,10 @@ void stopped(unsigned batches, unsigned size) {
   results.reserve(size);
   for (unsigned batch = 0; batch < batches; ++batch) {
     kill(worker, SIGSTOP);
-    while (!is_stopped(worker)) std::this_thread::sleep_for(1ms);
+    wait_until(worker, 'T');
     perf_submit(pool, results, size);
     kill(worker, SIGCONT);
-    std::this_thread::sleep_for(10ms);
+    wait_until(worker, 'S');
     perf_take(results);
   }
 }

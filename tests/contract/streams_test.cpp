@@ -85,7 +85,7 @@ TEST_CASE("imap gives the results in the range's order, whatever the chunk and t
   std::vector<int> expected;
   for (int i = 0; i < 1000; ++i) expected.push_back(i * i);
   for (const int chunk : {1, 7, 100, 5000}) {
-    for (const std::size_t window : {0, 1, 3, 50, 100'000}) {
+    for (const std::size_t window : std::initializer_list<std::size_t>{0, 1, 3, 50, 100'000}) {
       CAPTURE(chunk);
       CAPTURE(window);
       CHECK(all(pool.imap(square, numbers(1000), {.chunksize = chunk, .window = window})) ==
@@ -132,7 +132,7 @@ TEST_CASE("istarmap, coroutines, void, and lambdas that carry something") {
   while (voids.next()) ++count;
   CHECK(count == 10);
 
-  const int factor = 3;
+  int factor = 3;  // not a constant, so that it is captured
   CHECK(all(pool.imap([factor](int x) { return factor * x; }, numbers(4))) ==
         std::vector<int>{0, 3, 6, 9});
   CHECK(all(pool.imap(own_index, numbers(40), {.chunksize = 7})).back() == 39);

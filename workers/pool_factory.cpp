@@ -10,14 +10,14 @@
 
 namespace pinion::detail {
 
-PoolCore* make_pool(PoolOptions options) {
+void make_pool(PoolOptions options, PoolCore*& core) {
   if (workers::Worker::current() != nullptr) {
     throw StartError(
         "a pool cannot be made in a worker: it is bound to its core, and its own pool's other "
         "workers need theirs; make all pools in the main program");
   }
   options.start_method = start::choose_method(options.start_method);
-  return &pool::Core::make(std::move(options), &workers::worker_main);
+  pool::Core::make(std::move(options), &workers::worker_main, core);
 }
 
 }  // namespace pinion::detail

@@ -57,7 +57,7 @@ class Pool {
   ///
   /// Throws `std::invalid_argument` for bad options, `StartError` where workers cannot be started
   /// (the initializer's error included), `ResourceError` where a limit is too low.
-  explicit Pool(PoolOptions options = {}) : core_(detail::make_pool(std::move(options))) {}
+  explicit Pool(PoolOptions options = {}) { detail::make_pool(std::move(options), core_); }
   explicit Pool(unsigned processes) : Pool(PoolOptions{.processes = processes}) {}
 
   Pool(const Pool&) = delete;
@@ -309,7 +309,7 @@ class Pool {
 
   friend struct detail::PoolAccess;
 
-  detail::PoolCore* core_;
+  detail::PoolCore* core_ = nullptr;
   int exceptions_ = std::uncaught_exceptions();
 };
 

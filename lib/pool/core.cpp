@@ -52,28 +52,29 @@ topology::CpuSet cpus_of(const Lane& lane) {
 }  // namespace
 
 std::uint64_t Core::CodeTable::to_token(const void* function) {
-  return modules_.token_of(function).packed();
+  core_.require_same_process();  // the table lies in memory that a child does not have
+  return core_.state_.modules.token_of(function).packed();
 }
 
 void* Core::CodeTable::from_token(std::uint64_t) {
   throw EncodingError("a function pointer cannot come back from a worker as a result");
 }
 
-Core& Core::make(PoolOptions options, start::WorkerMain worker_main) {
+void Core::make(PoolOptions options, start::WorkerMain worker_main, detail::PoolCore*& core) {
   try {
     auto ledger = Ledger::make();
-    auto* core = new Core(std::move(options), worker_main, *ledger);
-    ledger.release()->adopt(*core);
-    return *core;
+    auto* made = new Core(std::move(options), worker_main, *ledger, core);
+    ledger.release()->adopt(*made);
   } catch (const std::system_error& error) {
     throw_start_error(error);
   }
 }
 
-Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger)
+Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger,
+           detail::PoolCore*& core)
     : ledger_(&ledger),
       state_(options, checked_plan(options), *ledger_),
-      code_(state_.modules),
+      code_(*this),
       settler_(state_),
       dispatcher_(state_, settler_),
       collector_(state_, settler_, dispatcher_),
@@ -87,6 +88,7 @@ Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger)
   state_.initializer = keep(state_.options.initializer.source(), "initializer");
   state_.finalizer = keep(state_.options.finalizer.source(), "finalizer");
   state_.exception_handler = keep(state_.options.exception_handler.source(), "exception_handler");
+  core = this;
   service_.start(worker_main);
 }
 

@@ -24,8 +24,9 @@ class StreamJob;
 
 class Core final : public detail::PoolCore {
  public:
-  /// Starts the workers. Throws `std::invalid_argument`, `StartError`, `ResourceError`.
-  static Core& make(PoolOptions options, start::WorkerMain worker_main);
+  /// Starts the workers; before, sets `core`. Throws `std::invalid_argument`, `StartError`,
+  /// `ResourceError`.
+  static void make(PoolOptions options, start::WorkerMain worker_main, detail::PoolCore*& core);
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
@@ -77,16 +78,16 @@ class Core final : public detail::PoolCore {
  private:
   class CodeTable final : public detail::CodeMap {
    public:
-    explicit CodeTable(start::ModuleTable& modules) noexcept : modules_(modules) {}
+    explicit CodeTable(Core& core) noexcept : core_(core) {}
     std::uint64_t to_token(const void* function) override;
     void* from_token(std::uint64_t token) override;
 
    private:
-    start::ModuleTable& modules_;
+    Core& core_;
   };
 
   friend class Ledger;  // which takes it down
-  Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger);
+  Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger, detail::PoolCore*& core);
   ~Core();
 
   LedgerEntry* submit_large(const detail::Submission& submission, std::uint64_t token,

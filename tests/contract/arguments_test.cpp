@@ -200,7 +200,7 @@ TEST_CASE("coroutines take and give all kinds of values") {
   there_and_back_later(pool, Person{"Ada", {{1, 2}}, 36, {{"maths", {1}}}});
 }
 
-TEST_CASE("values that can only be moved") {
+TEST_CASE("values that can only be moved (edge case 23)") {
   CheckedPool pool(2);
   CHECK(*pool.apply(take, std::make_unique<int>(41)) == 42);
   CHECK(pool.apply(take, nullptr) == nullptr);

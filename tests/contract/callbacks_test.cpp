@@ -23,7 +23,7 @@ int slow(int ms) {
 
 }  // namespace
 
-TEST_CASE("a callback finds its result ready") {
+TEST_CASE("a callback finds its result ready (edge case 5)") {
   std::atomic<int> ran{0};
   std::atomic<int> unready{0};
   {
@@ -124,7 +124,7 @@ TEST_CASE("join waits for the last callback") {
   CHECK(ended);
 }
 
-TEST_CASE("a callback that throws is counted and harms nothing") {
+TEST_CASE("a callback that throws is counted and harms nothing (edge case 6)") {
   CheckedPool pool(2);
   std::atomic<int> good{0};
   for (int i = 0; i < 20; ++i) {
@@ -158,7 +158,7 @@ TEST_CASE("on_error gets the task's own error, and on_success is silent") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a callback may submit and wait, also for its own handle") {
+TEST_CASE("a callback may submit and wait, also for its own handle (edge case 4)") {
   std::atomic<int> sum{0};
   {
     CheckedPool pool(1);
@@ -174,7 +174,7 @@ TEST_CASE("a callback may submit and wait, also for its own handle") {
   CHECK(sum == 1000);
 }
 
-TEST_CASE("a callback may close its pool") {
+TEST_CASE("a callback may close its pool (edge case 7)") {
   CheckedPool pool(1);
   auto result = pool.apply_async(slow, 20);
   auto later = pool.apply_async(slow, 30);
@@ -184,7 +184,7 @@ TEST_CASE("a callback may close its pool") {
   REQUIRE(pool.join(5s));
 }
 
-TEST_CASE("a callback may terminate its pool") {
+TEST_CASE("a callback may terminate its pool (edge cases 7, 44)") {
   CheckedPool pool(1);
   auto result = pool.apply_async(slow, 20);
   auto later = pool.apply_async(slow, 20000);
@@ -208,7 +208,7 @@ TEST_CASE("join inside a callback is a logic error") {
   REQUIRE(pool.join(5s));
 }
 
-TEST_CASE("a callback may destroy the last handle") {
+TEST_CASE("a callback may destroy the last handle (edge case 7)") {
   CheckedPool pool(1);
   auto kept = std::make_unique<AsyncResult<std::string>>(pool.apply_async(
       [](int ms) {
@@ -224,7 +224,7 @@ TEST_CASE("a callback may destroy the last handle") {
   CHECK(eventually([&] { return size == 5000; }));
 }
 
-TEST_CASE("dropped handles do not silence callbacks, also of a map and of nothing at all") {
+TEST_CASE("dropped handles do not silence callbacks, also of a map and of nothing at all (edge cases 3, 8)") {
   std::atomic<int> ran{0};
   {
     CheckedPool pool(2);

@@ -64,7 +64,7 @@ TEST_CASE("a request to stop is not lost where it is not known whether the task 
   CHECK(asked > 0);
 }
 
-TEST_CASE("what has not started is cancelled at once, and its worker never sees it") {
+TEST_CASE("what has not started is cancelled at once, and its worker never sees it (edge case 56)") {
   CheckedPool pool(1);
   const auto running = pool.apply_async(slow, 100);
   let_it_start();
@@ -112,7 +112,7 @@ TEST_CASE("a plain task that runs is asked to stop, and ends with what it return
   CHECK(pool.apply(until_asked, 20) == -1);  // the next one was not asked
 }
 
-TEST_CASE("a coroutine that waits ends at its await, and its neighbours go on") {
+TEST_CASE("a coroutine that waits ends at its await, and its neighbours go on (edge case 56)") {
   CheckedPool pool(PoolOptions{.processes = 1, .child_concurrency = 16});
   const auto neighbour = pool.apply_async(nap, 150);
   const auto result = pool.apply_async(nap, 10000);
@@ -146,7 +146,7 @@ TEST_CASE("a coroutine may tidy up when it is cancelled") {
   CHECK(pool.apply(square, 4) == 16);
 }
 
-TEST_CASE("what has ended cannot be cancelled any more") {
+TEST_CASE("what has ended cannot be cancelled any more (edge case 56)") {
   CheckedPool pool(1);
   const auto value = pool.apply_async(square, 7);
   value.wait();
@@ -272,7 +272,7 @@ TEST_CASE("a map of coroutines is cancelled, started or not") {
   CHECK(pool.apply(nap, 1) == 1);
 }
 
-TEST_CASE("cancel races with the end, thousands of times: one outcome each") {
+TEST_CASE("cancel races with the end, thousands of times: one outcome each (edge case 56)") {
   CheckedPool pool(2);
   auto random = seeded();
   std::atomic<int> callbacks{0};

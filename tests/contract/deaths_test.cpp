@@ -79,7 +79,7 @@ bool all_ready(const pinion::Pool& pool) {
 
 }  // namespace
 
-TEST_CASE("every way to die is a WorkerLost that tells how") {
+TEST_CASE("every way to die is a WorkerLost that tells how (edge case 27)") {
   CheckedPool pool(2);
   for (const int way : {exit_0, exit_3, quick, aborted, segv, stack, terminated, left_thread}) {
     CAPTURE(way);
@@ -256,7 +256,7 @@ TEST_CASE("a child that a task forks publishes nothing") {
   for (int i = 0; i < 10; ++i) CHECK(pool.apply(forks, i) == i);
 }
 
-TEST_CASE("a nursery that was started anew is replaced, and no worker is harmed") {
+TEST_CASE("a nursery that was started anew is replaced, and no worker is harmed (edge case 48)") {
   CheckedPool pool(PoolOptions{.processes = 2, .start_method = pinion::StartMethod::forkserver});
   for (int round = 0; round < 5; ++round) {
     const pid_t nursery = child_named("pinion-nursery");
@@ -276,7 +276,7 @@ TEST_CASE("a nursery that was started anew is replaced, and no worker is harmed"
   CHECK_FALSE(pool.stats().nursery_lost);
 }
 
-TEST_CASE("without its nursery a pool goes on, and fails with that cause with its last worker") {
+TEST_CASE("without its nursery a pool goes on, and fails with that cause with its last worker (edge case 48)") {
   for (const bool workers_first : {false, true}) {
     for (int round = 0; round < 10; ++round) {
       CAPTURE(workers_first);

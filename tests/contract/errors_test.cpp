@@ -125,7 +125,7 @@ void caught(Call call, Look look) {
 
 }  // namespace
 
-TEST_CASE("every standard exception comes back as itself, from calls, coroutines and chunks") {
+TEST_CASE("every standard exception comes back as itself, from calls, coroutines and chunks (edge case 25)") {
   CheckedPool pool(2);
   expect_all<std::logic_error, std::invalid_argument, std::domain_error, std::length_error,
              std::out_of_range, std::runtime_error, std::range_error, std::overflow_error,
@@ -183,7 +183,7 @@ TEST_CASE("a system_error keeps its code") {
   }
 }
 
-TEST_CASE("what is no exception is a runtime_error that names its type") {
+TEST_CASE("what is no exception is a runtime_error that names its type (edge case 25)") {
   CheckedPool pool(2);
   const auto check = [](const std::exception& error, const RemoteError& remote) {
     CHECK(dynamic_cast<const std::runtime_error*>(&error) != nullptr);
@@ -205,7 +205,7 @@ TEST_CASE("what is no exception is a runtime_error that names its type") {
          });
 }
 
-TEST_CASE("an unregistered type comes back as its nearest base, a registered one as itself") {
+TEST_CASE("an unregistered type comes back as its nearest base, a registered one as itself (edge case 25)") {
   CheckedPool pool(2);
   caught([&] { pool.apply([] { throw Unregistered("mine"); }); },
          [](const std::exception& error, const RemoteError& remote) {
@@ -230,7 +230,7 @@ TEST_CASE("an unregistered type comes back as its nearest base, a registered one
                        Registered);
 }
 
-TEST_CASE("a nested error keeps its chain") {
+TEST_CASE("a nested error keeps its chain (edge case 25)") {
   CheckedPool pool(2);
   const auto nests = [] {
     try {
@@ -254,7 +254,7 @@ TEST_CASE("a nested error keeps its chain") {
          });
 }
 
-TEST_CASE("a text of a mebibyte comes back, cut and saying so") {
+TEST_CASE("a text of a mebibyte comes back, cut and saying so (edge case 25)") {
   CheckedPool pool(2);
   const auto shouts = [](std::size_t n) { throw std::length_error(std::string(n, 'a') + "end"); };
   for (const std::size_t size : {0U, 100U, 300U, 4000U, 60000U}) {
@@ -270,7 +270,7 @@ TEST_CASE("a text of a mebibyte comes back, cut and saying so") {
   CHECK(pool.stats().failed == 305);
 }
 
-TEST_CASE("of several errors of a map that of the lowest index is thrown") {
+TEST_CASE("of several errors of a map that of the lowest index is thrown (edge case 12)") {
   CheckedPool pool(2);
   const auto fails = [](int x) {
     if (x == 3) std::this_thread::sleep_for(20ms);  // so that others fail before it
@@ -293,7 +293,7 @@ TEST_CASE("of several errors of a map that of the lowest index is thrown") {
   CHECK(stats.failed == 7 * 47);
 }
 
-TEST_CASE("the same error got twice is two objects") {
+TEST_CASE("the same error got twice is two objects (edge case 26)") {
   CheckedPool pool(2);
   const auto result = pool.apply_async([] { throw SolverError("twice", 2); });
   std::exception_ptr first;

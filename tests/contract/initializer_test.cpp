@@ -89,7 +89,7 @@ TEST_CASE("an initializer may be a lambda with captures, and know its worker") {
   }
 }
 
-TEST_CASE("a throwing initializer is a StartError with its text, and nothing is left") {
+TEST_CASE("a throwing initializer is a StartError with its text, and nothing is left (edge case 40)") {
   for (int round = 0; round < 5; ++round) {
     NothingLeft nothing;
     CHECK(holds(start_error(pinion::call([] { throw std::runtime_error("no licence for 7"); })),
@@ -112,7 +112,7 @@ TEST_CASE("one initializer that throws among good ones ends construction") {
   }
 }
 
-TEST_CASE("an initializer that dies is a StartError that says so") {
+TEST_CASE("an initializer that dies is a StartError that says so (edge case 40)") {
   NothingLeft nothing;
   const auto killed = start_error(pinion::call(die));
   CAPTURE(killed);
@@ -129,7 +129,7 @@ TEST_CASE("an initializer that dies is a StartError that says so") {
   }
 }
 
-TEST_CASE("an initializer that hangs ends construction at the start limit") {
+TEST_CASE("an initializer that hangs ends construction at the start limit (edge case 40)") {
   NothingLeft nothing;
   const auto begin = Clock::now();
   const auto hung = start_error(pinion::call([] { std::this_thread::sleep_for(100s); }), 200ms);

@@ -29,7 +29,7 @@ void compute_for_ever() {
 
 }  // namespace
 
-TEST_CASE("close, terminate and join may be called again, in any order that makes sense") {
+TEST_CASE("close, terminate and join may be called again, in any order that makes sense (edge case 42)") {
   NothingLeft nothing;
   CheckedPool pool(2);
   CHECK_THROWS_AS(pool.join(), std::logic_error);
@@ -45,7 +45,7 @@ TEST_CASE("close, terminate and join may be called again, in any order that make
   pool.join();
 }
 
-TEST_CASE("join from two threads ends both, and a join with a limit says when it ran out") {
+TEST_CASE("join from two threads ends both, and a join with a limit says when it ran out (edge case 42)") {
   CheckedPool pool(1);
   auto result = pool.apply_async(slow, 200);
   pool.close();
@@ -56,7 +56,7 @@ TEST_CASE("join from two threads ends both, and a join with a limit says when it
   CHECK(result.get() == 200);
 }
 
-TEST_CASE("a submit that races with close is run or refused, never lost") {
+TEST_CASE("a submit that races with close is run or refused, never lost (edge case 42)") {
   for (int round = 0; round < 50; ++round) {
     CheckedPool pool(2);
     std::atomic<int> accepted{0};
@@ -92,7 +92,7 @@ TEST_CASE("scope exit finishes what is queued") {
   for (int i = 0; i < 2000; ++i) CHECK(results[static_cast<std::size_t>(i)].get() == i * i);
 }
 
-TEST_CASE("scope exit while an exception unwinds terminates") {
+TEST_CASE("scope exit while an exception unwinds terminates (edge case 44)") {
   NothingLeft nothing;
   pinion::AsyncResult<int> result;
   const auto begin = Clock::now();
@@ -106,7 +106,7 @@ TEST_CASE("scope exit while an exception unwinds terminates") {
   CHECK_THROWS_AS(result.get(), pinion::PoolTerminated);
 }
 
-TEST_CASE("pools come and go, two at a time, and leave nothing") {
+TEST_CASE("pools come and go, two at a time, and leave nothing (edge case 49)") {
   { Pool warm(2); }
   NothingLeft nothing;
   for (int i = 0; i < 50; ++i) {
@@ -139,7 +139,7 @@ TEST_CASE("waiters outlive the pool they wait for") {
   }
 }
 
-TEST_CASE("in a forked child a pool refuses, and its end does nothing") {
+TEST_CASE("in a forked child a pool refuses, and its end does nothing (edge cases 45, 50)") {
   auto pool = std::make_unique<CheckedPool>(2);
   CHECK(pool->apply(square, 2) == 4);
   const pid_t child = ::fork();
@@ -182,7 +182,7 @@ TEST_CASE("a pool may be made right after a thread was joined") {
   }
 }
 
-TEST_CASE("no worker outlives a manager that was killed") {
+TEST_CASE("no worker outlives a manager that was killed (edge case 46)") {
   int fds[2];
   REQUIRE(::pipe(fds) == 0);
   const pid_t manager = ::fork();
@@ -215,7 +215,7 @@ TEST_CASE("no worker outlives a manager that was killed") {
   ::close(fds[1]);
 }
 
-TEST_CASE("at max_pending a submit waits, and takes results meanwhile") {
+TEST_CASE("at max_pending a submit waits, and takes results meanwhile (edge case 22)") {
   for (const std::size_t most : {std::size_t{1}, std::size_t{3}, std::size_t{100}}) {
     CheckedPool pool(PoolOptions{.processes = 2, .max_pending = most});
     std::atomic<std::uint64_t> over{0};

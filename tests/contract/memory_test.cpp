@@ -43,7 +43,7 @@ struct pinion::codec<Stubborn> {
   static Stubborn decode(pinion::Reader&) { return {}; }
 };
 
-TEST_CASE("strings of 0 bytes to 64 MiB travel both ways") {
+TEST_CASE("strings of 0 bytes to 64 MiB travel both ways (edge case 20)") {
   CheckedPool pool(1);
   for (const std::size_t n :
        {std::size_t{0}, std::size_t{1}, std::size_t{23}, std::size_t{24}, std::size_t{32},
@@ -78,7 +78,9 @@ TEST_CASE("an argument beyond the arena is a ResourceError that names the limit"
   CHECK(pool.apply(length, std::string(5 * mib, 'y')) == 5 * mib);
 }
 
-TEST_CASE("an argument that finds the arena full of result space ends, one way or the other") {
+TEST_CASE(
+    "an argument that finds the arena full of result space ends, one way or the other (edge case "
+    "21)") {
   CheckedPool pool(PoolOptions{.processes = 1, .arena_bytes = 64 * mib});
   CHECK(pool.apply(made, 40 * mib).size() == 40 * mib);
   auto single = pool.apply_async(length, std::string(40 * mib, 'y'));

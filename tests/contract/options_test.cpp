@@ -198,7 +198,7 @@ TEST_CASE("bad values are refused by the option's name") {
   }
 }
 
-TEST_CASE("chunks of no or of negative size are refused") {
+TEST_CASE("chunks of no or of negative size are refused (edge case 9)") {
   CHECK_THROWS_AS(pinion::Chunking(0), std::invalid_argument);
   CHECK_THROWS_AS(pinion::Chunking(-1), std::invalid_argument);
   CHECK_THROWS_AS(pinion::Chunking::fixed(0L), std::invalid_argument);

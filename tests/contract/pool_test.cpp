@@ -79,7 +79,7 @@ TEST_CASE("apply_async keeps many tasks in flight") {
   for (int i = 0; i < 5000; ++i) REQUIRE(results[static_cast<std::size_t>(i)].get() == i * i);
 }
 
-TEST_CASE("map keeps the order whatever the chunk") {
+TEST_CASE("map keeps the order whatever the chunk (edge case 9)") {
   Pool pool(2);
   const auto xs = numbers(1000);
   for (const int chunk : {1, 3, 100, 1000, 5000}) {
@@ -153,7 +153,7 @@ TEST_CASE("of a chunk only the item that killed its worker is lost") {
   CHECK(stats.failed == 1);
 }
 
-TEST_CASE("waiting has limits") {
+TEST_CASE("waiting has limits (edge case 2)") {
   Pool pool(1);
   auto result = pool.apply_async(slow, 100);
   CHECK_THROWS_AS(result.get(5ms), pinion::WaitTimeout);
@@ -222,7 +222,7 @@ TEST_CASE("after close nothing is accepted, and what was accepted finishes") {
   CHECK(result.get() == 50);
 }
 
-TEST_CASE("terminate ends everything at once") {
+TEST_CASE("terminate ends everything at once (edge case 43)") {
   Pool pool(2);
   std::vector<pinion::AsyncResult<int>> results;
   for (int i = 0; i < 20; ++i) results.push_back(pool.apply_async(slow, 10000));
@@ -233,7 +233,7 @@ TEST_CASE("terminate ends everything at once") {
   CHECK(std::chrono::steady_clock::now() - begin < 1s);
 }
 
-TEST_CASE("handles outlive their pool") {
+TEST_CASE("handles outlive their pool (edge case 3)") {
   pinion::AsyncResult<std::string> late;
   {
     Pool pool(1);

@@ -67,7 +67,7 @@ std::size_t kept_bytes() {
 
 }  // namespace
 
-TEST_CASE("a process starts exactly so many single tasks") {
+TEST_CASE("a process starts exactly so many single tasks (edge case 41)") {
   NothingLeft nothing;
   std::vector<Where> seen;
   {
@@ -89,7 +89,7 @@ TEST_CASE("a process of one task: each call has its own") {
   CHECK(processes.size() == 10);
 }
 
-TEST_CASE("of a map the items count, whatever the chunks") {
+TEST_CASE("of a map the items count, whatever the chunks (edge case 41)") {
   for (const int chunk : {0, 1, 4, 7, 100}) {
     CAPTURE(chunk);
     CheckedPool pool(PoolOptions{.processes = 2, .max_tasks_per_child = 10});
@@ -101,7 +101,7 @@ TEST_CASE("of a map the items count, whatever the chunks") {
   }
 }
 
-TEST_CASE("with coroutines in flight no process starts more") {
+TEST_CASE("with coroutines in flight no process starts more (edge case 41)") {
   CheckedPool pool(PoolOptions{.processes = 2, .child_concurrency = 16, .max_tasks_per_child = 5});
   const auto seen = pool.map(where_later, numbers(83));
   check_counts(seen, 5);
@@ -112,7 +112,7 @@ TEST_CASE("with coroutines in flight no process starts more") {
   for (const auto& [pid, count] : items_by_process(singles)) CHECK(count <= 5);
 }
 
-TEST_CASE("after close workers are still replaced") {
+TEST_CASE("after close workers are still replaced (edge case 41)") {
   NothingLeft nothing;
   CheckedPool pool(PoolOptions{.processes = 1, .max_tasks_per_child = 1});
   std::vector<pinion::AsyncResult<Where>> results;

@@ -32,7 +32,7 @@ void in_threads(int n, F f) {
 
 }  // namespace
 
-TEST_CASE("eight threads submit and wait, each in its own way") {
+TEST_CASE("eight threads submit and wait, each in its own way (edge case 59)") {
   NothingLeft nothing;
   CheckedPool pool(2);
   const auto end = Clock::now() + 2s;
@@ -77,7 +77,7 @@ TEST_CASE("eight threads submit and wait, each in its own way") {
   std::printf("%llu items\n", static_cast<unsigned long long>(items.load()));
 }
 
-TEST_CASE("six threads wait for the same handle") {
+TEST_CASE("six threads wait for the same handle (edge case 1)") {
   CheckedPool pool(2);
   std::atomic<int> right{0};
   for (int round = 0; round < 100; ++round) {
@@ -92,7 +92,7 @@ TEST_CASE("six threads wait for the same handle") {
   CHECK(right == 1200);
 }
 
-TEST_CASE("six threads wait for the same error, each gets its own") {
+TEST_CASE("six threads wait for the same error, each gets its own (edge case 26)") {
   CheckedPool pool(2);
   std::atomic<int> caught{0};
   for (int round = 0; round < 100; ++round) {
@@ -144,7 +144,7 @@ TEST_CASE("two pools, two threads, and each one uses both") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("pools are used and ended in other threads than they were made in, all at once") {
+TEST_CASE("pools are used and ended in other threads than they were made in, all at once (edge case 45)") {
   for (int round = 0; round < 10; ++round) {
     NothingLeft nothing;
     std::vector<std::unique_ptr<CheckedPool>> pools;
@@ -234,7 +234,7 @@ TEST_CASE("one thread closes the pool while others submit: what was accepted has
   }
 }
 
-TEST_CASE("what nobody waits for ends all the same, and the accounts say so") {
+TEST_CASE("what nobody waits for ends all the same, and the accounts say so (edge case 75)") {
   CheckedPool pool(2);
   for (int i = 0; i < 100; ++i) pool.apply_async(square, i);
   pool.map_async(square, numbers(100), 10);

@@ -46,7 +46,7 @@ TEST_CASE("a task within its limit knows its deadline and gives its value") {
   CHECK(pool.apply(left) == -1.0);
 }
 
-TEST_CASE("a limit counts from the start of the task, not from its submit") {
+TEST_CASE("a limit counts from the start of the task, not from its submit (edge case 55)") {
   CheckedPool pool(1);
   std::vector<pinion::AsyncResult<int>> results;
   for (int i = 0; i < 10; ++i) {
@@ -69,7 +69,7 @@ TEST_CASE("a plain task that overstays its grace is killed with its worker") {
   CHECK(pool.stats().deaths == 1);
 }
 
-TEST_CASE("a value within the grace wins, and the task is asked to stop at its limit") {
+TEST_CASE("a value within the grace wins, and the task is asked to stop at its limit (edge case 55)") {
   CheckedPool pool(1);
   const auto begin = Clock::now();
   CHECK(pool.apply(TaskOptions{.timeout = 50ms, .grace = 5s}, until_stopped, 30) == 30);

@@ -56,7 +56,7 @@ TEST_CASE("a long item last in a map costs its own time only") {
   CHECK(Clock::now() - begin < limit);
 }
 
-TEST_CASE("what is queued at a stuck worker is taken over") {
+TEST_CASE("what is queued at a stuck worker is taken over (edge case 58)") {
   CheckedPool pool(2);
   for (int round = 0; round < 5; ++round) {
     // Short tasks make the pool believe in deep queues, so that some stand behind the stuck one.

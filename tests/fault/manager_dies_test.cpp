@@ -178,7 +178,7 @@ TEST_CASE("killed at each system call of construction, of a first task, and of t
   ends.judge("each system call");
 }
 
-TEST_CASE("killed at random moments of construction") {
+TEST_CASE("killed at random moments of construction (edge case 47)") {
   const NoMemoryLeft memory;
   auto random = seeded();
   Ends ends;
@@ -284,7 +284,7 @@ const std::vector<Way> ways{
 
 }  // namespace
 
-TEST_CASE("killed in every state, in every way") {
+TEST_CASE("killed in every state, in every way (edge case 46)") {
   const NoMemoryLeft memory;
   auto random = seeded();
   for (const Scene& scene : scenes) {

@@ -158,7 +158,7 @@ bool wanted(const char* name) { return only() == nullptr || std::string(only()) 
 
 }  // namespace
 
-TEST_CASE("each call for a resource fails once, in turn") {
+TEST_CASE("each call for a resource fails once, in turn (edge case 39)") {
   for (const Refusal& refusal : refusals) {
     if (wanted(refusal.name)) each_call(refusal);
   }

@@ -195,7 +195,7 @@ TEST_CASE("a small result") {
   SUBCASE("for a manager that sleeps") { visit_all(operation, Stepper::Manager::sleeps); }
 }
 
-TEST_CASE("a result of 1 KiB") {
+TEST_CASE("a result of 1 KiB (edge case 62)") {
   if (!can_step()) return;
   NothingLeft nothing;
   visit_all(single<Bytes>(

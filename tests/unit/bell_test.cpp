@@ -187,7 +187,7 @@ TEST_CASE("no wake is lost where one side sleeps in its loop") {
   }
 }
 
-TEST_CASE("no wake is lost between two processes") {
+TEST_CASE("no wake is lost between two processes (edge case 61)") {
   constexpr std::uint64_t rounds = 50'000;
   for (const Fencing fencing : kinds()) {
     CAPTURE(name_of(fencing));

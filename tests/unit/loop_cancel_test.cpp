@@ -126,7 +126,7 @@ TEST_CASE("a result that races with its cancellation is kept or left in the pipe
   });
 }
 
-TEST_CASE("a coroutine destroyed in the middle of an operation takes its buffer back") {
+TEST_CASE("a coroutine destroyed in the middle of an operation takes its buffer back (edge case 74)") {
   on_each_backend([](Loop& loop) {
     for (int round = 0; round < 50; ++round) {
       Pipe pipe(round % 2 == 0 ? 0 : O_NONBLOCK);

@@ -79,7 +79,7 @@ constexpr std::uint64_t near_the_end = ~std::uint64_t{0} - 40;
 
 }  // namespace
 
-TEST_CASE("every order of pushes and takes on a small ring is that of a queue") {
+TEST_CASE("every order of pushes and takes on a small ring is that of a queue (edge case 60)") {
   for (const std::size_t capacity : {1U, 2U, 4U}) {
     for (const std::uint64_t position :
          {std::uint64_t{0}, (std::uint64_t{1} << 32) - 3, ~std::uint64_t{0} - 10}) {

@@ -143,7 +143,7 @@ TEST_CASE("a frame and its parameters are gone when a task is dropped before it 
   }
 }
 
-TEST_CASE("an exception passes through every task above it") {
+TEST_CASE("an exception passes through every task above it (edge case 74)") {
   auto middle = []() -> Task<std::string> {
     try {
       co_await fail("first");

@@ -103,8 +103,9 @@ struct ResultView {
 /// What `view` gave in place has been decoded.
 PINION_API void end_reading(LedgerEntry& entry) noexcept;
 
-/// Starts the workers. Throws what `Pool::Pool` throws.
-PINION_API PoolCore* make_pool(PoolOptions options);
+/// Starts the workers. `core` is set before they are made: where they are copies of this process,
+/// its pool is one in them, too, and refuses what is asked of it. Throws what `Pool::Pool` throws.
+PINION_API void make_pool(PoolOptions options, PoolCore*& core);
 /// Ends it; then the pool is gone, or goes with the last handle.
 PINION_API void end_pool(PoolCore& pool, bool unwinding) noexcept;
 

@@ -3,7 +3,7 @@
 
 usage: run.py BUILD [--quick] [--check]
 
-BUILD is a release build with -Dperf=enabled. --quick: fewer rounds, no instruction counts. --check:
+BUILD is a release build with -Dperf=enabled. --quick: fewer rounds, smaller files, no instruction counts. --check:
 what fails is measured again, three times in all, and the exit status is 1 if a bound still fails.
 """
 
@@ -20,8 +20,8 @@ import check_bounds
 TRIES = 3
 LIMIT_S = 600
 # The question a name belongs to is its first part: one program each, and `counts`.
-ROUNDS = {"ring": 41, "dispatch": 41, "wake": 41, "batch": 15}
-ROUNDS_QUICK = {"ring": 11, "dispatch": 11, "wake": 11, "batch": 5}
+ROUNDS = {"ring": 41, "dispatch": 41, "wake": 41, "batch": 15, "tree": 7}
+ROUNDS_QUICK = {"ring": 11, "dispatch": 11, "wake": 11, "batch": 5, "tree": 3}
 
 
 def command_of(build):
@@ -38,12 +38,17 @@ def measure(question, build, quick):
     command = command_of(build)
     if command:
         environment["PINION_COMMAND"] = str(command)
+    if quick:
+        environment["PINION_PERF_QUICK"] = "1"
     if question == "counts":
         argv = [sys.executable, str(Path(__file__).parent / "counts" / "count.py"),
                 str(build / "perf"), str(out)] + (["--quick"] if quick else [])
     else:
         rounds = (ROUNDS_QUICK if quick else ROUNDS)[question]
-        argv = [str(build / "perf" / f"perf_{question}"), str(rounds), str(out)]
+        program = build / "perf" / f"perf_{question}"
+        if not program.exists():
+            return {"program_skipped": f"{program.name} is not built: a library is missing"}
+        argv = [str(program), str(rounds), str(out)]
     print(f"measuring {question} ...", flush=True)
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, env=environment,

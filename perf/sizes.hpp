@@ -35,6 +35,19 @@ inline constexpr unsigned wake_pause_us = 500;
 inline constexpr unsigned batch_jobs = 1000;
 inline constexpr unsigned batch_slots = 2;
 
+/// A tree of files that is hashed; what --quick takes is in the same proportion.
+struct Tree {
+  unsigned large_files;
+  std::uint64_t large_bytes;
+  unsigned small_files;
+  std::uint64_t small_bytes;
+};
+inline constexpr Tree tree{4, std::uint64_t{512} << 20, 20'000, std::uint64_t{16} << 10};
+inline constexpr Tree tree_quick{4, std::uint64_t{64} << 20, 2'500, std::uint64_t{16} << 10};
+
+/// Read at once: a few of them fit a second-level cache.
+inline constexpr std::size_t tree_piece_bytes = 128 * 1024;
+
 /// How long one reading of the distance between the two cores takes.
 inline constexpr unsigned probe_ms = 10;
 

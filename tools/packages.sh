@@ -19,12 +19,14 @@ libgmp-dev        gmp-devel         gmp-devel
 python3           python3           python3
 elfutils          elfutils          elfutils
 spin              spin              spin
+libssl-dev        openssl-devel     libopenssl-devel
 '
 packages_to_measure='
 libbenchmark-dev  google-benchmark-devel google-benchmark-devel
 python3           python3           python3
 strace            strace            strace
 valgrind          valgrind          valgrind
+libssl-dev        openssl-devel     libopenssl-devel
 '
 packages_to_test_fully='
 clang-16          clang             clang

@@ -18,6 +18,10 @@ namespace pinion::workers {
 
 namespace {
 
+// What has ended in the kernel is looked for so often while there is work: some 20 times what it
+// costs, and seldom enough for operations to go to the kernel together.
+constexpr std::int64_t look_ns = 20'000;
+
 Worker* the_worker = nullptr;
 
 }  // namespace
@@ -36,7 +40,8 @@ Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
       resident_set_(birth.max_rss),
       idle_(static_cast<Idle>(birth.idle)),
       crowded_(birth.crowded != 0),
-      spin_(birth.spin_ns) {
+      spin_(birth.spin_ns),
+      stalls_(birth.stall_ns) {
   loop_.set_wake_fd(channel_.own_eventfd);
   the_worker = this;
 }
@@ -89,9 +94,20 @@ void Worker::run() {
 /// One round over everything that may have work. False if there was none.
 bool Worker::turn() {
   bool worked = false;
+  if (coroutines_->live() != 0)
+    watch();
+  else
+    watching_ = false;
   // While tasks wait here, control messages behind them must not: a cancel is one.
   if (coroutines_->live() != 0 || !queue_.empty()) worked |= intake();
   worked |= coroutines_->start_more();
+  if (loop_.has_ready()) {  // they were ready before the next task came to its turn
+    watch();
+    loop_.run_ready(64, &stalls_);
+    tell_stalls();
+    if (!told_backend_) tell_backend();
+    worked = true;
+  }
   if (!queue_.empty()) {
     const bool coroutine = (queue_.front().message.flags & ring::task_is_coroutine) != 0;
     if (!coroutine || coroutines_->can_take()) {
@@ -115,13 +131,9 @@ bool Worker::turn() {
       }
     }
   }
-  if (loop_.has_ready()) {
-    loop_.run_ready(64);
-    if (!told_backend_) tell_backend();
-    worked = true;
-  }
-  if (loop_.in_flight() && (!worked || ++turns_ % 16 == 0)) {
+  if (loop_.in_flight() && (!worked || stalls_.now_ns() - looked_ns_ > look_ns)) {
     loop_.poll();
+    looked_ns_ = stalls_.now_ns();
     worked |= loop_.has_ready();
   }
   if (coroutines_->timed() && coroutines_->next_deadline() <= os::now_ns()) {
@@ -129,6 +141,13 @@ bool Worker::turn() {
     worked = true;
   }
   return worked;
+}
+
+/// Somebody waits for the loop.
+void Worker::watch() noexcept {
+  if (watching_) return;
+  watching_ = true;
+  stalls_.begin();
 }
 
 /// Takes what lies in the ring: control messages are obeyed, tasks queue up here.
@@ -229,12 +248,14 @@ __attribute__((no_sanitize("null"))) void Worker::run_plain(const ring::TaskMess
     throw;  // pthread_exit: not an error of the task
   } catch (...) {
     frame_ = nullptr;
+    measure_hold();
     publish_error(message, position, encode_failure(std::current_exception(), message.first),
                   std::move(frame.blocks));
     channel_.line->chunk.store(0, std::memory_order_release);
     return;
   }
   frame_ = nullptr;
+  measure_hold();
   ring::ResultMessage answer{};
   answer.flight = message.flight;
   answer.position = position;
@@ -363,6 +384,20 @@ void Worker::tell_backend() noexcept {
   std::memcpy(channel_.note->reason, reason.data(), bytes);
   channel_.note->backend.store(static_cast<std::uint32_t>(loop_.backend()),
                                std::memory_order_release);
+}
+
+/// A plain task has ended. Before it is answered, so that who reads the answer finds it counted.
+void Worker::measure_hold() noexcept {
+  if (!watching_) return;
+  stalls_.measure();
+  tell_stalls();
+}
+
+void Worker::tell_stalls() noexcept {
+  if (stalls_.stalls() == told_stalls_) return;
+  told_stalls_ = stalls_.stalls();
+  channel_.note->longest_stall_ns.store(stalls_.longest_ns(), std::memory_order_relaxed);
+  channel_.note->stalls.store(told_stalls_, std::memory_order_relaxed);
 }
 
 }  // namespace pinion::workers

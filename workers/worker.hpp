@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lib/loop/loop.hpp"
+#include "lib/loop/stall_meter.hpp"
 #include "lib/os/fork_guard.hpp"
 #include "lib/os/spin_budget.hpp"
 #include "lib/start/modules.hpp"
@@ -113,9 +114,12 @@ class Worker {
   void idle();
   std::int64_t spin() noexcept;
   void park();
+  void watch() noexcept;
+  void measure_hold() noexcept;
   void tell_backend() noexcept;
   void make(const start::KeptCall& call);
   void show_to_handler(const std::exception_ptr& error) noexcept;
+  void tell_stalls() noexcept;
 
   Channel& channel_;
   Identity identity_;
@@ -137,7 +141,10 @@ class Worker {
   bool leaving_ = false;
   int granted_ = -1;  // the manager's answer to need_space
   os::SpinBudget spin_;
-  unsigned turns_ = 0;
+  loop::StallMeter stalls_;
+  bool watching_ = false;       // `stalls_` has begun
+  std::int64_t looked_ns_ = 0;  // at the backend
+  std::uint32_t told_stalls_ = 0;
   bool told_backend_ = false;
 };
 

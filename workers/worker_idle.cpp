@@ -11,6 +11,7 @@
 namespace pinion::workers {
 
 void Worker::idle() {
+  watching_ = false;  // nobody holds the loop meanwhile
   if (loop_.in_flight() || !queue_.empty() || idle_ == Idle::sleep) return park();
   const std::int64_t begin_ns = spin();
   if (begin_ns == 0) return;

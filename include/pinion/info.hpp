@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,6 +25,11 @@ struct WorkerInfo {
   std::uint64_t tasks_done = 0;  ///< items that ended in this worker, all generations
   int memory_node = -1;       ///< that holds its shared memory, as the kernel says; -1: it does not
   std::string memory_reason;  ///< why there: "node 1 preferred", "not bound: ..."
+  /// How often a task held its loop for longer than `PoolOptions::stall_limit` while coroutines
+  /// waited for it, all generations; several quick ones in a row may count as one. And the longest
+  /// time of the process that runs now.
+  std::uint64_t stalls = 0;
+  std::chrono::nanoseconds longest_stall{0};
 };
 
 /// Counters of one pool since it was made.
@@ -46,6 +52,7 @@ struct PoolStats {
   std::uint64_t recycled = 0;     ///< workers that left by `max_tasks_per_child` or its like
   std::uint64_t finalizer_errors = 0;  ///< exceptions that finalizers threw
   std::uint64_t handler_errors = 0;    ///< exceptions that `exception_handler` threw
+  std::uint64_t stalls = 0;       ///< the sum of `WorkerInfo::stalls`
 };
 
 }  // namespace pinion

@@ -44,6 +44,10 @@ struct PoolOptions {
   /// A process whose resident set, in bytes, is larger after a task gets no further ones, and a
   /// successor is made. It is looked at every millisecond at most. 0: no limit.
   std::size_t max_rss_per_child = 0;
+  /// A task that holds a worker's loop for longer while coroutines wait for it is a stall, which
+  /// `WorkerInfo` and `PoolStats` count: a plain task beside them, or a coroutine between two
+  /// awaits.
+  TimeLimit stall_limit = std::chrono::milliseconds(100);
 };
 
 /// Options of one call, given as its first argument.

@@ -112,7 +112,7 @@ void Loop::start(Root& root, std::coroutine_handle<> coroutine) noexcept {
   completions_.queue(root.begin);
 }
 
-bool Loop::run_ready(std::size_t max) {
+bool Loop::run_ready(std::size_t max, StallMeter* meter) {
   if (!has_ready() || max == 0) return false;
   PINION_ENSURE(!running_);  // a coroutine must not turn the loop that runs it
   struct Running {
@@ -129,13 +129,18 @@ bool Loop::run_ready(std::size_t max) {
     Loop& loop;
     Loop* outer;
   } running(*this);
-  for (; max > 0 && has_ready(); --max) {
+  // What becomes ready meanwhile waits for the next turn, in which the backend is looked at, too.
+  detail::Link end;
+  completions_.ready.push_back(end);
+  for (; max > 0 && &completions_.ready.front() != &end; --max) {
     auto& resumable = static_cast<Resumable&>(completions_.ready.front());
     resumable.unlink();
     resumable.state = Resumable::State::idle;
     current_scope_ = resumable.scope;
     resumable.coroutine.resume();
+    if (meter != nullptr) meter->ended();
   }
+  if (meter != nullptr) meter->measure();
   return true;
 }
 

@@ -18,6 +18,7 @@
 
 #include "lib/loop/backend.hpp"
 #include "lib/loop/completions.hpp"
+#include "lib/loop/stall_meter.hpp"
 #include "lib/loop/timers.hpp"
 #include "lib/os/fork_guard.hpp"
 
@@ -58,9 +59,9 @@ class Loop {
 
   /// Puts a coroutine at the end of the ready queue: the first one of `root`.
   void start(Root& root, std::coroutine_handle<> coroutine) noexcept;
-  /// Resumes at most `max` ready coroutines, first come first served. True if any ran. What a
-  /// resume throws passes through (coroutines of pinion never do).
-  bool run_ready(std::size_t max);
+  /// Resumes at most `max` of those that are ready now, first come first served. True if any ran.
+  /// What a resume throws passes through (coroutines of pinion never do). `meter`: has begun.
+  bool run_ready(std::size_t max, StallMeter* meter = nullptr);
   [[nodiscard]] bool has_ready() const noexcept { return !completions_.ready.empty(); }
   /// Whether operations or timers are outstanding.
   [[nodiscard]] bool in_flight() const noexcept {

@@ -177,6 +177,7 @@ void Burial::drop_segment(Lane& lane) {
   for (LedgerEntry* entry : lane.kept) settler_.copy_out(*entry);
   lane.kept.clear();
   state_.counters.handler_errors += lane.note().handler_errors.load(std::memory_order_acquire);
+  lane.past_stalls = lane.stalls();
   state_.arena.forget(*lane.segment);
   lane.segment.reset();  // late I/O, grandchildren and stray pointers reach orphaned pages only
   lane.pidfd.reset();

@@ -269,6 +269,7 @@ std::vector<WorkerInfo> Core::infos() const {
     info.memory_reason = lane->memory_reason;
     info.generation = lane->generation;
     info.tasks_done = lane->tasks_done;
+    info.stalls = lane->stalls();
     switch (lane->state) {
       case Lane::State::none:
         info.state = WorkerInfo::State::lost;
@@ -297,6 +298,7 @@ PoolStats Core::stats() const {
   stats.arena_bytes = state_.arena.committed();
   stats.wakes = state_.wakes.load(std::memory_order_relaxed);
   for (const auto& lane : state_.lanes) {
+    stats.stalls += lane->stalls();
     if (lane->segment == nullptr) continue;
     stats.handler_errors += lane->note().handler_errors.load(std::memory_order_acquire);
   }

@@ -77,6 +77,7 @@ start::Birth Fleet::order_for(const Lane& lane) const {
   birth.asymmetric = lane.fencing == ring::Fencing::asymmetric ? 1 : 0;
   birth.numa_node = lane.numa_node;
   birth.spin_ns = state_.spin_ns;
+  birth.stall_ns = state_.options.stall_limit.ns();
   birth.initializer = state_.initializer;
   birth.finalizer = state_.finalizer;
   birth.exception_handler = state_.exception_handler;

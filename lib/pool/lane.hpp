@@ -81,14 +81,15 @@ struct Lane {
   std::int64_t respawn_ns = 0;         // when there is no process: when the next one is made
   std::uint64_t birth_position = 0;
   std::uint64_t tasks_done = 0;
-  std::string culprit;          // what it was killed for
-  bool abandoned = false;       // it was killed and did not end
-  bool was_ready = false;       // this generation
-  bool late = false;            // it was killed at its start limit
-  std::int64_t killed_ns = 0;   // when SIGKILL was sent first; 0: it was not
-  std::int64_t give_up_ns = 0;  // when it is looked at whether it can die
-  std::uint64_t oom_kills = 0;  // of the cgroup, when it was made
-  std::string oom_text;         // it was killed, and the OOM killer has struck since
+  std::uint64_t past_stalls = 0;  // of the generations that are gone
+  std::string culprit;            // what it was killed for
+  bool abandoned = false;         // it was killed and did not end
+  bool was_ready = false;         // this generation
+  bool late = false;              // it was killed at its start limit
+  std::int64_t killed_ns = 0;     // when SIGKILL was sent first; 0: it was not
+  std::int64_t give_up_ns = 0;    // when it is looked at whether it can die
+  std::uint64_t oom_kills = 0;    // of the cgroup, when it was made
+  std::string oom_text;           // it was killed, and the OOM killer has struck since
   bool breach = false;
   bool initializing = false;           // it died in its initializer
   bool start_failed = false;           // its initializer threw
@@ -164,8 +165,14 @@ struct Lane {
     start_error.clear();
   }
 
+  [[nodiscard]] std::uint64_t stalls() const noexcept {
+    return past_stalls + (segment ? note().stalls.load(std::memory_order_relaxed) : 0);
+  }
+
   /// What the worker says of its event loop. It wrote the text: only what can be shown is taken.
   void read_note(WorkerInfo& info) const {
+    info.longest_stall =
+        std::chrono::nanoseconds(note().longest_stall_ns.load(std::memory_order_relaxed));
     const auto backend = note().backend.load(std::memory_order_acquire);
     if (backend == 0) return;
     info.io_backend = backend == static_cast<std::uint32_t>(IoBackend::uring) ? "uring" : "poll";

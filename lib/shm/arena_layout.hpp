@@ -81,12 +81,14 @@ struct ManagerLayout {
   }
 };
 
-/// What a worker says about its event loop, for display. Written by the worker, once.
+/// What a worker says about its event loop, for display. Written by the worker, seldom.
 struct WorkerNote {
   std::atomic<std::uint32_t> backend;         // pinion::IoBackend; 0 until it is made (release)
   std::atomic<std::uint32_t> initializing;    // 1 while the initializer runs
   std::atomic<std::uint32_t> handler_errors;  // exceptions that the exception handler threw
-  char reason[116];
+  std::atomic<std::uint32_t> stalls;
+  std::atomic<std::int64_t> longest_stall_ns;
+  char reason[104];
 };
 static_assert(sizeof(WorkerNote) == ring::writer_bytes);
 

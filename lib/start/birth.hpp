@@ -44,6 +44,7 @@ struct Birth {
   KeptCall exception_handler;
   std::uint64_t max_rss = 0;  // bytes; 0: no limit
   std::int64_t spin_ns = 0;
+  std::int64_t stall_ns = 0;               // longer is a stall
   std::uint64_t cpus[cpus_max / 64] = {};  // bit b of word w: CPU 64 w + b
 };
 static_assert(std::is_trivially_copyable_v<Birth>);

@@ -1,6 +1,7 @@
 // Everything that pinion offers.
 #pragma once
 
+#include <pinion/as_task.hpp>
 #include <pinion/async_result.hpp>
 #include <pinion/channel.hpp>
 #include <pinion/chunking.hpp>
@@ -18,6 +19,7 @@
 #include <pinion/pool.hpp>
 #include <pinion/process.hpp>
 #include <pinion/remote_call.hpp>
+#include <pinion/run.hpp>
 #include <pinion/semaphore.hpp>
 #include <pinion/sleep.hpp>
 #include <pinion/sockets.hpp>

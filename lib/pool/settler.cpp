@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lib/pool/side.hpp"
+#include "lib/pool/stream_job.hpp"
 
 namespace pinion::pool {
 
@@ -39,10 +40,7 @@ void Settler::finish(LedgerEntry& entry, bool failed) {
   const std::uint32_t before = detail::set_ended(entry.state);
   PINION_ENSURE((before & detail::entry_done) == 0);
   if ((before & detail::entry_waited) != 0) state_.baton.tell(&entry);
-  for (const auto& [watcher, tag] : watches) {
-    watcher->ended(tag);
-    state_.baton.tell(watcher);
-  }
+  for (const auto& watch : watches) state_.tell(watch);
   // After the entry is done: a callback finds it ready. Each holds a handle, so the entry lives.
   for (auto& callback : callbacks) state_.post_callback(std::move(callback));
   if ((before & detail::entry_dropped) != 0) release(entry);
@@ -95,7 +93,7 @@ void Settler::count_items(MapState& map, std::uint32_t count, bool failed) {
   // The map's own entry counts for one, when it ends.
   (failed ? state_.counters.failed : state_.counters.completed) += count;
   count_down(count);
-  if (map.job->streams) state_.baton.tell(map.job);
+  if (map.job->streams) state_.tell_consumers(static_cast<StreamJob&>(*map.job));
   if (failed && map.options.fail_fast && !map.stopping()) [[unlikely]] {
     map.failing = true;
     state_.failing.store(true, std::memory_order_relaxed);

@@ -3,11 +3,24 @@
 #include "lib/os/membarrier.hpp"
 
 #include "lib/pool/side.hpp"
+#include "lib/pool/stream_job.hpp"
 
 namespace pinion::pool {
 
 Backlog& State::queue_of(const LedgerEntry& entry) noexcept {
   return queue_of(entry.side != nullptr ? &entry.side->options : nullptr);
+}
+
+void State::tell(const detail::Watch& watch) noexcept {
+  count_awaiter(watch, -1);
+  watch.watcher->ended(watch.tag);
+  baton.tell(watch.watcher);
+}
+
+void State::tell_consumers(StreamJob& job) noexcept {
+  baton.tell(static_cast<detail::MapJob*>(&job));
+  if (job.watches.empty() || !job.worth_a_look()) return;
+  for (const auto& watch : std::exchange(job.watches, {})) tell(watch);
 }
 
 namespace {

@@ -3,6 +3,7 @@
 
 #include <pinion/detail/entry_handle.hpp>
 #include <pinion/detail/map_call.hpp>
+#include <pinion/detail/pool_awaiter.hpp>
 #include <pinion/errors.hpp>
 #include <pinion/time_limit.hpp>
 
@@ -76,6 +77,30 @@ T rvalue_of(const EntryHandle& handle) {
   return decode_value<T>(entry);
 }
 
+/// `co_await` of a handle that stays: as `get` on an lvalue.
+template <class T>
+class LvalueAwaiter final : public EntryAwaiter {
+ public:
+  using EntryAwaiter::EntryAwaiter;
+  std::conditional_t<std::is_void_v<T>, void, std::add_lvalue_reference_t<const T>> await_resume() {
+    finish();
+    throw_error(handle_.entry());
+    if constexpr (!std::is_void_v<T>) return lvalue_of<T>(handle_.entry());
+  }
+};
+
+/// `co_await` of a handle that is given up: as `get` on an rvalue.
+template <class T>
+class RvalueAwaiter final : public EntryAwaiter {
+ public:
+  using EntryAwaiter::EntryAwaiter;
+  T await_resume() {
+    finish();
+    throw_error(handle_.entry());
+    if constexpr (!std::is_void_v<T>) return rvalue_of<T>(handle_);
+  }
+};
+
 }  // namespace detail
 
 class Pool;
@@ -125,6 +150,14 @@ class AsyncResult {
     if (!ready()) throw NotReady();
     return !detail::has_error(handle_.entry());
   }
+
+  /// In a coroutine that `pinion::run` runs: `co_await result` waits without keeping the thread,
+  /// and gives or throws what `get` does: on an lvalue `const T&`, which is valid while a handle
+  /// lives; on an rvalue (`co_await pool.apply_async(f)`) a value. Any number of coroutines may
+  /// await one result. A coroutine that is cancelled stops waiting, with `Cancelled`, and the task
+  /// goes on. Throws `std::logic_error` outside `pinion::run`.
+  [[nodiscard]] auto operator co_await() const& { return detail::LvalueAwaiter<T>(handle_); }
+  [[nodiscard]] auto operator co_await() && { return detail::RvalueAwaiter<T>(std::move(handle_)); }
 
   /// True when it now ends with `Cancelled` and nothing of it runs or will. False when it has ended
   /// or started: then a coroutine ends at its next await, and a plain task sees

@@ -1,6 +1,7 @@
 // Everything that pinion offers.
 #pragma once
 
+#include <pinion/as_task.hpp>
 #include <pinion/async_result.hpp>
 #include <pinion/channel.hpp>
 #include <pinion/chunking.hpp>
@@ -19,6 +20,7 @@
 #include <pinion/process.hpp>
 #include <pinion/remote_call.hpp>
 #include <pinion/remote_handler.hpp>
+#include <pinion/run.hpp>
 #include <pinion/scheduler.hpp>
 #include <pinion/semaphore.hpp>
 #include <pinion/sleep.hpp>

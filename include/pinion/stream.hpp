@@ -2,8 +2,10 @@
 #pragma once
 
 #include <pinion/detail/codec_entry.hpp>
+#include <pinion/detail/operation.hpp>
 #include <pinion/detail/stream_core.hpp>
 #include <pinion/errors.hpp>
+#include <pinion/task.hpp>
 #include <pinion/time_limit.hpp>
 
 #include <cstddef>
@@ -54,6 +56,13 @@ class ResultStream {
   std::optional<Item> next_item() { return take(Duration::ns_max); }
   std::optional<Item> next_item(Duration limit) { return take(limit.ns()); }
 
+  /// `co_await stream.next_async()`: as `next`, in a coroutine that `pinion::run` runs, without
+  /// keeping the thread. Cancelled, it has taken nothing. The stream must stay until it has ended.
+  /// Reading the range may wait for room in the pool, with the thread (`max_pending`).
+  [[nodiscard]] Task<Next> next_async() { return next_of(require()); }
+  /// The same, as `next_item`.
+  [[nodiscard]] Task<std::optional<Item>> next_item_async() { return take_async(require()); }
+
   /// Takes an item with each step. After an error another `begin` goes on behind it.
   class Iterator {
    public:
@@ -86,12 +95,31 @@ class ResultStream {
   explicit ResultStream(std::unique_ptr<detail::Stream> stream) noexcept
       : stream_(std::move(stream)) {}
 
-  std::optional<Item> take(std::int64_t limit_ns) {
+  [[nodiscard]] detail::Stream& require() const {
     if (stream_ == nullptr) {
       throw std::logic_error("pinion::ResultStream: this stream is empty or was moved from");
     }
+    return *stream_;
+  }
+  std::optional<Item> take(std::int64_t limit_ns) {
     detail::StreamItem item;
-    if (!stream_->next(item, limit_ns)) return std::nullopt;
+    if (!require().next(item, limit_ns)) return std::nullopt;
+    return open(item);
+  }
+  static Task<std::optional<Item>> take_async(detail::Stream& stream) {
+    for (;;) {
+      detail::require_running_loop();
+      detail::StreamItem item;
+      const detail::StreamLook look = stream.look(item);
+      if (look == detail::StreamLook::over) co_return std::nullopt;
+      if (look == detail::StreamLook::taken) co_return open(item);
+      co_await detail::StreamAwaiter(stream);
+    }
+  }
+  static Task<Next> next_of(detail::Stream& stream) {
+    co_return plain(co_await take_async(stream));
+  }
+  static std::optional<Item> open(const detail::StreamItem& item) {
     detail::throw_error(item);
     if constexpr (std::is_void_v<R>) {
       return Item{item.index, {}};

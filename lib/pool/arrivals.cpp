@@ -26,7 +26,7 @@ class Arrivals::State final : public Watcher {
       const std::lock_guard lock(mutex_);
       out.swap(out_);
     }
-    for (const auto& [tag, handle] : out) core_of(handle).unwatch(handle.entry(), *this);
+    for (const auto& [tag, handle] : out) core_of(handle).unwatch(handle.entry(), {this, tag});
   }
 
   void add(const EntryHandle& handle, std::uint64_t tag) {

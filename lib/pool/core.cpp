@@ -146,18 +146,23 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
   look_after();
 }
 
-bool Core::watch(LedgerEntry& entry, detail::Watch watch) {
-  const Locked lock(state_);
-  if (entry.done()) return false;
-  Settler::side_of(entry).watches.push_back(watch);
+bool Core::watch(LedgerEntry& entry, const detail::Watch& watch) {
+  require_same_process();
+  {
+    const Locked lock(state_);
+    if (entry.done()) return false;
+    Settler::side_of(entry).watches.push_back(watch);
+    state_.count_awaiter(watch, 1);
+  }
+  look_after();
   return true;
 }
 
-void Core::unwatch(LedgerEntry& entry, detail::Watcher& watcher) noexcept {
+void Core::unwatch(LedgerEntry& entry, const detail::Watch& watch) noexcept {
   if (!state_.guard.same_process()) return;
   const Locked lock(state_);
   if (entry.side == nullptr) return;
-  std::erase_if(entry.side->watches, [&](const auto& w) { return w.watcher == &watcher; });
+  if (std::erase(entry.side->watches, watch) != 0) state_.count_awaiter(watch, -1);
 }
 
 bool Core::read_in_place(LedgerEntry& entry) {

@@ -39,15 +39,18 @@ class Core final : public detail::PoolCore {
   bool extend_stream(StreamJob& job, std::vector<detail::StreamArgument>&& arguments);
   void close_stream_input(StreamJob& job) noexcept;
   bool take_from_stream(StreamJob& job, detail::StreamItem& item);
+  /// As below, of what `StreamJob::worth_a_look` says.
+  bool watch(StreamJob& job, const detail::Watch& watch);
+  void unwatch(StreamJob& job, const detail::Watch& watch) noexcept;
 
   bool wait(LedgerEntry& entry, std::int64_t limit_ns);
   void poll() { turns_.poll(); }
   bool cancel(LedgerEntry& entry);
   void when_done(LedgerEntry& entry, std::function<void()> callback);
   /// Tells the watcher when the entry ends. False: it has ended. Throws `std::bad_alloc`.
-  bool watch(LedgerEntry& entry, detail::Watch watch);
+  bool watch(LedgerEntry& entry, const detail::Watch& watch);
   /// It is not told from here on.
-  void unwatch(LedgerEntry& entry, detail::Watcher& watcher) noexcept;
+  void unwatch(LedgerEntry& entry, const detail::Watch& watch) noexcept;
   /// Waits until `reached`, of which a watcher may learn, or the deadline passes.
   bool wait_until(const void* subject, const std::function<bool()>& reached,
                   std::int64_t deadline_ns) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/pool/side.hpp"
+#include "lib/pool/stream_job.hpp"
 
 namespace pinion::pool {
 
@@ -40,10 +41,7 @@ std::uint32_t Settler::end_and_tell(LedgerEntry& entry, Side& side) {
   const auto watches = std::exchange(side.watches, {});
   auto callbacks = std::exchange(side.callbacks, {});
   const std::uint32_t before = end(entry);
-  for (const auto& [watcher, tag] : watches) {
-    watcher->ended(tag);
-    state_.baton.tell(watcher);
-  }
+  for (const auto& watch : watches) state_.tell(watch);
   // After the entry is done: a callback finds it ready. Each holds a handle, so the entry lives.
   for (auto& callback : callbacks) state_.post_callback(std::move(callback));
   return before;
@@ -104,7 +102,7 @@ void Settler::count_items(MapState& map, std::uint32_t count, bool failed) {
   // The map's own entry counts for one, when it ends.
   (failed ? state_.counters.failed : state_.counters.completed) += count;
   count_down(count);
-  if (map.job->streams) state_.baton.tell(map.job);
+  if (map.job->streams) state_.tell_consumers(static_cast<StreamJob&>(*map.job));
   if (failed && map.options.fail_fast && !map.stopping()) [[unlikely]] {
     map.failing = true;
     state_.take_back_due.store(true, std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 #include "lib/os/membarrier.hpp"
 
 #include "lib/pool/side.hpp"
+#include "lib/pool/stream_job.hpp"
 
 namespace pinion::pool {
 
@@ -20,6 +21,18 @@ void State::put_back(Waiting waiting) {
   Backlog& queue = queue_of(waiting);
   queue.push_front(waiting);
   if (&queue != &backlog) bound_waiting = true;
+}
+
+void State::tell(const detail::Watch& watch) noexcept {
+  count_awaiter(watch, -1);
+  watch.watcher->ended(watch.tag);
+  baton.tell(watch.watcher);
+}
+
+void State::tell_consumers(StreamJob& job) noexcept {
+  baton.tell(static_cast<detail::MapJob*>(&job));
+  if (job.watches.empty() || !job.worth_a_look()) return;
+  for (const auto& watch : std::exchange(job.watches, {})) tell(watch);
 }
 
 namespace {

@@ -36,6 +36,8 @@ namespace pinion::pool {
 inline constexpr std::uint64_t code_flags_shift = 56;
 inline constexpr std::uint64_t code_in_arena = std::uint64_t{1} << 55;  // `data` is a BlockRef
 
+class StreamJob;
+
 struct State {
   enum class Phase : std::uint8_t { open, closed, terminated, failed };
 
@@ -95,6 +97,7 @@ struct State {
   std::atomic<std::uint64_t> pending{0};      // items accepted and not ended; written under it
   std::atomic<bool> backlogged{false};        // somebody must collect, or work stands still
   std::atomic<bool> controls_waiting{false};  // messages that a worker has no slots for yet
+  std::atomic<unsigned> awaiters{0};          // watches that somebody must collect for
   std::atomic<std::uint64_t> collected{0};    // times that results were looked for
   std::atomic<std::uint64_t> wakes{0};        // system calls that woke a worker
   std::atomic<bool> take_back_due{false};     // of a map that fails, or of a worker that retires
@@ -183,10 +186,21 @@ struct State {
     timed_check_ns = at_ns;
     timed_check_moved = true;
   }
+  /// A watch is there, or there no more. With the lock held.
+  void count_awaiter(const detail::Watch& watch, int by) noexcept {
+    if (!watch.collects) return;
+    const unsigned before = awaiters.load(std::memory_order_relaxed);
+    awaiters.store(before + static_cast<unsigned>(by), std::memory_order_seq_cst);
+  }
+  /// With the lock held; the watch is in no list any more.
+  void tell(const detail::Watch& watch) noexcept;
+  /// Those who wait for an item of a stream. With the lock held.
+  void tell_consumers(StreamJob& job) noexcept;
   /// Somebody must collect although nobody may be waiting.
   [[nodiscard]] bool needs_collector() const noexcept {
     return backlogged.load(std::memory_order_seq_cst) ||  // EDGE told
-           controls_waiting.load(std::memory_order_seq_cst);
+           controls_waiting.load(std::memory_order_seq_cst) ||
+           awaiters.load(std::memory_order_seq_cst) != 0;
   }
 };
 

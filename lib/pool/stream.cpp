@@ -61,23 +61,32 @@ class Stream::State {
   bool next(StreamItem& item, std::int64_t limit_ns) {
     const std::int64_t deadline =
         limit_ns == Duration::ns_max ? os::never_ns : os::deadline_ns(limit_ns);
-    const auto reached = [this] { return job_->ready() != 0 || job_->outstanding() == 0; };
+    const auto reached = [this] { return job_->worth_a_look(); };
+    for (;;) {
+      const StreamLook found = look(item);
+      if (found != StreamLook::waits) return found == StreamLook::taken;
+      if (!core_.wait_until(job_, reached, deadline)) throw WaitTimeout();
+    }
+  }
+
+  StreamLook look(StreamItem& item) {
     for (;;) {
       if (may_read() && input_mutex_.try_lock()) {
         const std::lock_guard lock(input_mutex_, std::adopt_lock);
         read_ahead();
       }
-      if (core_.take_from_stream(*job_, item)) return true;
-      if (job_->outstanding() == 0) {
-        const std::lock_guard lock(input_mutex_);  // another consumer may be reading
-        read_ahead();
-        if (job_->outstanding() != 0) continue;
-        if (end_error_ != nullptr) std::rethrow_exception(std::exchange(end_error_, nullptr));
-        return false;
-      }
-      if (!core_.wait_until(job_, reached, deadline)) throw WaitTimeout();
+      if (core_.take_from_stream(*job_, item)) return StreamLook::taken;
+      if (job_->outstanding() != 0) return StreamLook::waits;
+      const std::lock_guard lock(input_mutex_);  // another consumer may be reading
+      read_ahead();
+      if (job_->outstanding() != 0) continue;
+      if (end_error_ != nullptr) std::rethrow_exception(std::exchange(end_error_, nullptr));
+      return StreamLook::over;
     }
   }
+
+  bool watch(const Watch& watch) { return core_.watch(*job_, watch); }
+  void unwatch(const Watch& watch) noexcept { core_.unwatch(*job_, watch); }
 
  private:
   /// Worth a read: not for every item, where the window has room for many.
@@ -142,6 +151,9 @@ Stream::Stream(PoolCore& pool, StreamCall call, std::unique_ptr<StreamInput> inp
 Stream::~Stream() = default;
 
 bool Stream::next(StreamItem& item, std::int64_t limit_ns) { return state_->next(item, limit_ns); }
+StreamLook Stream::look(StreamItem& item) { return state_->look(item); }
+bool Stream::watch(const Watch& watch) { return state_->watch(watch); }
+void Stream::unwatch(const Watch& watch) noexcept { state_->unwatch(watch); }
 
 void throw_error(const StreamItem& item) {
   if (item.error != nullptr) pool::throw_anew(item.error);

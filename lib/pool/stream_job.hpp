@@ -45,7 +45,11 @@ class StreamJob final : public detail::MapJob {
     return outstanding_.load(std::memory_order_acquire);
   }
 
-  MapState* map = nullptr;  // as long as it is open
+  /// Whether who waits for an item should look: there is one, or none is left.
+  [[nodiscard]] bool worth_a_look() const noexcept { return ready() != 0 || outstanding() == 0; }
+
+  MapState* map = nullptr;             // as long as it is open
+  std::vector<detail::Watch> watches;  // of those who wait for an item
 
  private:
   struct Item {

@@ -75,10 +75,28 @@ bool Core::take_from_stream(StreamJob& job, detail::StreamItem& item) {
   const Locked lock(state_);
   if (!job.take(item)) return false;
   if (job.outstanding() == 0 && !over_.load()) {  // others may wait for what never comes
-    state_.baton.tell(&job);
+    state_.tell_consumers(job);
     state_.bell.ring(true);
   }
   return true;
+}
+
+bool Core::watch(StreamJob& job, const detail::Watch& watch) {
+  require_same_process();
+  {
+    const Locked lock(state_);
+    if (job.worth_a_look()) return false;
+    job.watches.push_back(watch);
+    state_.count_awaiter(watch, 1);
+  }
+  look_after();
+  return true;
+}
+
+void Core::unwatch(StreamJob& job, const detail::Watch& watch) noexcept {
+  if (!state_.guard.same_process()) return;
+  const Locked lock(state_);
+  if (std::erase(job.watches, watch) != 0) state_.count_awaiter(watch, -1);
 }
 
 }  // namespace pinion::pool

@@ -1,8 +1,10 @@
 // A stream of items through a pool, as far as call sites see it: bytes and thunks.
 #pragma once
 
+#include <pinion/detail/pool_awaiter.hpp>
 #include <pinion/detail/pool_core.hpp>
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -55,6 +57,13 @@ struct StreamItem {
 /// Throws an item's error; returns if it has none.
 PINION_API void throw_error(const StreamItem& item);
 
+/// What a look at a stream has found.
+enum class StreamLook : std::uint8_t {
+  taken,  ///< an item
+  waits,  ///< none yet
+  over,   ///< none any more
+};
+
 /// Reads its range ahead of who takes from it, by as many items as its window has. Any thread.
 class PINION_API Stream {
  public:
@@ -70,10 +79,31 @@ class PINION_API Stream {
   /// left. Throws `WaitTimeout` when `limit_ns` has passed, at the end what reading the range
   /// threw, and `PoolClosed` where the pool took no more of it, once.
   bool next(StreamItem& item, std::int64_t limit_ns);
+  /// The same without waiting.
+  StreamLook look(StreamItem& item);
+  /// Tells the watcher, once, when another look may find more. False: it would now. Throws
+  /// `std::bad_alloc`.
+  bool watch(const Watch& watch);
+  /// It is not told from here on.
+  void unwatch(const Watch& watch) noexcept;
 
  private:
   class State;
   std::unique_ptr<State> state_;
+};
+
+/// Waits until another look may find more. Each awaits once.
+class StreamAwaiter final : public PoolAwaiter {
+ public:
+  explicit StreamAwaiter(Stream& stream) noexcept : stream_(stream) {}
+  PINION_API ~StreamAwaiter();
+
+  PINION_API bool await_ready();
+  PINION_API bool await_suspend(std::coroutine_handle<> waiter);
+  void await_resume() { finish(); }
+
+ private:
+  Stream& stream_;
 };
 
 }  // namespace pinion::detail

@@ -25,7 +25,7 @@ class StreamJob;
 class Core final : public detail::PoolCore {
  public:
   /// Starts the workers. Throws `std::invalid_argument`, `StartError`, `ResourceError`.
-  static Core& make(PoolOptions options, start::WorkerMain worker_main);
+  static Core& make(PoolOptions options, const start::WorkerCode& worker_code);
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
@@ -86,13 +86,15 @@ class Core final : public detail::PoolCore {
   };
 
   friend class Ledger;  // which takes it down
-  Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger);
+  Core(PoolOptions options, const start::WorkerCode& worker_code, Ledger& ledger);
   ~Core();
 
   LedgerEntry* submit_large(const detail::Submission& submission, std::uint64_t token,
                             std::uint8_t flags);
   LedgerEntry& open_entry(const TaskOptions* options, bool with_side = false);
   void look_after() noexcept;
+  void set_going();
+  bool join_workers(std::int64_t deadline);
   void check(const TaskOptions* options) const;
   void require_open() const;
   void require_same_process() const;

@@ -155,7 +155,12 @@ void CoroutineTasks::answer(Task& task) {
 
 void CoroutineTasks::cancel(std::uint64_t position) {
   const auto it = tasks_.find(position);
-  if (it != tasks_.end()) cancel(*it->second);  // else it has ended
+  if (it == tasks_.end()) return;  // it has ended
+  Task& task = *it->second;
+  cancel(task);
+  if (task.live != 0 || task.message.count == 1) return;  // the last item to end answers
+  answer(task);  // caught between two items: none is there to do it
+  tasks_.erase(it);
 }
 
 void CoroutineTasks::cancel_all() {

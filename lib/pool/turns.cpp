@@ -179,6 +179,7 @@ bool Turns::run_in_place(std::int64_t deadline_ns) {
   bool any = false;
   while (turn) {
     bool worked = run_workers_here();
+    if (!turn) return true;  // it took too long: others have gone on
     {
       const Held held = take_urgently();
       worked |= collector_.collect();

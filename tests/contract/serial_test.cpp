@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <map>
 
 #include "tests/contract/checks.hpp"
 
@@ -116,6 +117,28 @@ TEST_CASE("the initializer runs in the constructor, and its error is the constru
               .initializer = pinion::call([] { throw std::runtime_error("no licence"); }),
               .start_method = StartMethod::serial});
         }).find("no licence") != std::string::npos);
+}
+
+TEST_CASE("a worker is replaced after so many items, and its finalizer runs where join is called") {
+  static std::map<std::uint32_t, int> items;  // of a generation
+  static std::vector<pid_t> finalized;
+  items.clear();
+  finalized.clear();
+  {
+    CheckedPool pool(
+        PoolOptions{.start_method = StartMethod::serial,
+                    .finalizer = pinion::call([] { finalized.push_back(thread_id()); }),
+                    .max_tasks_per_child = 3});
+    const auto count = [](int x) {
+      ++items[pinion::this_worker::generation()];
+      return x;
+    };
+    auto map = pool.map_async(count, numbers(8));
+    CHECK(map.ready());
+    CHECK(map.get() == numbers(8));
+  }
+  CHECK(items == std::map<std::uint32_t, int>{{1, 3}, {2, 3}, {3, 2}});
+  CHECK(finalized == std::vector<pid_t>(3, thread_id()));
 }
 
 TEST_CASE("the original exception object comes back") {

@@ -5,7 +5,10 @@
 
 #include <atomic>
 #include <future>
+#include <map>
+#include <mutex>
 #include <set>
+#include <utility>
 
 #include "tests/contract/checks.hpp"
 
@@ -193,6 +196,43 @@ TEST_CASE("a failed initializer ends the construction with its text") {
                                                         throw std::runtime_error("no licence");
                                                       })});
         }).find("no licence") != std::string::npos);
+}
+
+TEST_CASE("a thread starts exactly so many items, and its finalizer runs in it, last") {
+  static std::mutex mutex;
+  static std::map<std::pair<unsigned, std::uint32_t>, int> items;  // of index and generation
+  static std::map<std::pair<unsigned, std::uint32_t>, int> ended;  // after how many items
+  static const auto here = [] {
+    return std::pair(pinion::this_worker::index(), pinion::this_worker::generation());
+  };
+  items.clear();
+  ended.clear();
+  {
+    CheckedThreads pool(PoolOptions{.processes = 2,
+                                    .finalizer = pinion::call([] {
+                                      const std::lock_guard lock(mutex);
+                                      ended[here()] = items[here()];
+                                    }),
+                                    .max_tasks_per_child = 5});
+    const auto count = [](int x) {
+      const std::lock_guard lock(mutex);
+      ++items[here()];
+      return x;
+    };
+    CHECK(pool.map(count, numbers(100)) == numbers(100));
+    for (int i = 0; i < 7; ++i) CHECK(pool.apply(count, i) == i);
+    CHECK(pool.stats().deaths == 0);
+  }
+  int all = 0;
+  for (const auto& [worker, n] : items) {
+    CHECK(n <= 5);
+    CHECK(ended[worker] == n);
+    all += n;
+  }
+  CHECK(all == 107);
+  CHECK(error_of([] {
+          ThreadPool pool(PoolOptions{.processes = 1, .max_rss_per_child = 1 << 30});
+        }).find("max_rss_per_child") != std::string::npos);
 }
 
 TEST_CASE("threads are bound as processes are") {

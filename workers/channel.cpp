@@ -21,51 +21,72 @@ shm::SegmentHeader expected(const start::Birth& birth, shm::SegmentKind kind) {
 }
 
 template <class T>
-T* at(const os::Mapping& mapping, std::uint64_t offset) noexcept {
-  return reinterpret_cast<T*>(mapping.begin() + offset);
+T* at(std::byte* segment, std::uint64_t offset) noexcept {
+  return reinterpret_cast<T*>(segment + offset);
+}
+
+ring::Fencing fencing_of(const start::Birth& birth) noexcept {
+  return birth.asymmetric != 0 ? ring::Fencing::asymmetric : ring::Fencing::symmetric;
 }
 
 }  // namespace
 
 Channel::Channel(const start::Birth& birth, const start::BirthFds& fds)
-    : manager_segment(shm::attach_segment(fds.fd[start::manager_segment_fd], PROT_READ,
+    : manager_mapping(shm::attach_segment(fds.fd[start::manager_segment_fd], PROT_READ,
                                           expected(birth, shm::SegmentKind::manager))),
-      own_segment(shm::attach_segment(fds.fd[start::worker_segment_fd], PROT_READ | PROT_WRITE,
+      own_mapping(shm::attach_segment(fds.fd[start::worker_segment_fd], PROT_READ | PROT_WRITE,
                                       expected(birth, shm::SegmentKind::worker))),
-      bell_segment(shm::attach_segment(fds.fd[start::bell_segment_fd], PROT_READ | PROT_WRITE,
+      bell_mapping(shm::attach_segment(fds.fd[start::bell_segment_fd], PROT_READ | PROT_WRITE,
                                        expected(birth, shm::SegmentKind::bells))),
-      fencing(birth.asymmetric != 0 ? ring::Fencing::asymmetric : ring::Fencing::symmetric),
+      manager_segment(manager_mapping.begin(), manager_mapping.size()),
+      own_segment(own_mapping.begin()),
+      fencing(fencing_of(birth)),
       manager_eventfd(fds.fd[start::manager_eventfd]),
       own_eventfd(fds.fd[start::worker_eventfd]) {
-  manager_segment.keep_private();
-  own_segment.keep_private();
-  bell_segment.keep_private();
-  const unsigned worker = birth.worker;
+  manager_mapping.keep_private();
+  own_mapping.keep_private();
+  bell_mapping.keep_private();
+  find(birth, {manager_mapping.begin(), own_mapping.begin(), bell_mapping.begin()});
+}
+
+Channel::Channel(const start::Birth& birth, start::LocalHome& home)
+    : manager_segment(home.memory.manager->begin(), home.memory.manager->size()),
+      own_segment(home.memory.own->begin()),
+      fencing(fencing_of(birth)),
+      manager_eventfd(home.manager_eventfd),
+      own_eventfd(home.own_eventfd),
+      originals(&home.errors),
+      has_thread(home.has_thread) {
+  find(birth, {home.memory.manager->begin(), home.memory.own->begin(), home.memory.bells->begin()});
+}
+
+void Channel::find(const start::Birth& birth, const Places& places) {
+  const unsigned seat = birth.seat;
   const shm::Capacity capacity{birth.ring_slots, birth.flights};
-  const shm::ManagerLayout theirs{birth.workers, capacity};
+  const shm::ManagerLayout theirs{birth.seats, capacity};
   const shm::WorkerLayout ours{capacity};
-  const shm::BellLayout bells{birth.workers, capacity};
-  manager_line = at<const ring::ManagerLine>(manager_segment, theirs.line(worker));
-  verdicts = at<const ring::Verdict>(manager_segment, theirs.verdicts(worker));
-  modules = at<const shm::ModuleEntry>(manager_segment, theirs.modules());
-  line = at<ring::WorkerLine>(own_segment, shm::WorkerLayout::line);
-  note = at<shm::WorkerNote>(own_segment, shm::WorkerLayout::note);
-  flights = at<shm::WorkerFlight>(own_segment, shm::WorkerLayout::flights);
+  const shm::BellLayout bells{birth.seats, capacity};
+  manager_line = at<const ring::ManagerLine>(places.manager, theirs.line(seat));
+  verdicts = at<const ring::Verdict>(places.manager, theirs.verdicts(seat));
+  modules = at<const shm::ModuleEntry>(places.manager, theirs.modules());
+  line = at<ring::WorkerLine>(places.own, shm::WorkerLayout::line);
+  note = at<shm::WorkerNote>(places.own, shm::WorkerLayout::note);
+  flights = at<shm::WorkerFlight>(places.own, shm::WorkerLayout::flights);
   results_begin = ours.results();
   using Word = std::atomic<std::uint32_t>;
-  own_bell = ring::Bell(at<Word>(bell_segment, bells.worker(worker)), own_eventfd, fencing);
+  own_bell = ring::Bell(at<Word>(places.bells, bells.worker(seat)), own_eventfd, fencing);
   manager_bell =
-      ring::Bell(at<Word>(bell_segment, shm::BellLayout::manager), manager_eventfd, fencing);
+      ring::Bell(at<Word>(places.bells, shm::BellLayout::manager), manager_eventfd, fencing);
   constexpr bool shared = shm::TaskRing::shared_indices;
-  tasks = shm::TaskRing::Consumer(shared ? bell_segment.begin() + bells.task_ring(worker)
-                                         : manager_segment.begin() + theirs.task_ring(worker),
-                                  birth.ring_slots, birth.task_position);
+  tasks = shm::TaskRing::Consumer(
+      shared ? places.bells + bells.task_ring(seat) : places.manager + theirs.task_ring(seat),
+      birth.ring_slots, birth.task_position);
 #ifdef PINION_RING_BOOST
   results = shm::ResultRing::Producer(shm::ResultRing::Producer::Attach{},
-                                      bell_segment.begin() + bells.result_ring(worker),
-                                      birth.ring_slots, birth.result_position);
+                                      places.bells + bells.result_ring(seat), birth.ring_slots,
+                                      birth.result_position);
 #else
-  results = shm::ResultRing::Producer(own_segment.begin() + ours.result_ring(), birth.ring_slots,
+  results = shm::ResultRing::Producer(places.own + ours.result_ring(), birth.ring_slots,
                                       birth.result_position);
 #endif
 }
@@ -74,7 +95,7 @@ std::span<const std::byte> Channel::argument_bytes(const ring::BlockRef& block) 
   if (!shm::lies_within(block.offset, block.bytes, 0, manager_segment.size())) {
     throw std::runtime_error("a task's arguments lie outside the manager's segment");
   }
-  return {manager_segment.begin() + block.offset, block.bytes};
+  return manager_segment.subspan(block.offset, block.bytes);
 }
 
 }  // namespace pinion::workers

@@ -11,14 +11,19 @@
 
 namespace pinion::workers {
 
-/// Maps the segments, checks them, and holds the two rings, the lines and the bells.
+/// Holds the two rings, the lines and the bells.
 struct Channel {
-  /// Throws `std::runtime_error` or `std::system_error`.
+  /// A process: maps the segments and checks them. Throws `std::runtime_error` or
+  /// `std::system_error`.
   Channel(const start::Birth& birth, const start::BirthFds& fds);
+  /// A thread: they are mapped.
+  Channel(const start::Birth& birth, start::LocalHome& home);
 
-  os::Mapping manager_segment;  // read-only
-  os::Mapping own_segment;
-  os::Mapping bell_segment;
+  os::Mapping manager_mapping;  // of a process; read-only
+  os::Mapping own_mapping;
+  os::Mapping bell_mapping;
+  std::span<const std::byte> manager_segment;
+  std::byte* own_segment;
 
   ring::Fencing fencing;
   shm::TaskRing::Consumer tasks;
@@ -34,9 +39,26 @@ struct Channel {
   ring::Bell manager_bell;
   int manager_eventfd;
   int own_eventfd;
+  start::OriginalErrors* originals = nullptr;  // of a worker in the manager's process
+  bool has_thread = true;                      // of its own
+
+  [[nodiscard]] bool is_local() const noexcept { return originals != nullptr; }
+  /// The manager waits for this worker's end, and takes nothing more of what it does: that of a
+  /// process is SIGKILL.
+  [[nodiscard]] bool abandoned() const noexcept {
+    return manager_line->revoked_end.load(std::memory_order_acquire) == ring::revoked_all;
+  }
 
   /// Bytes that the manager wrote. Throws `std::runtime_error` where they lie outside its segment.
   [[nodiscard]] std::span<const std::byte> argument_bytes(const ring::BlockRef& block) const;
+
+ private:
+  struct Places {
+    std::byte* manager;
+    std::byte* own;
+    std::byte* bells;
+  };
+  void find(const start::Birth& birth, const Places& places);
 };
 
 }  // namespace pinion::workers

@@ -28,11 +28,25 @@ bool CoroutineTasks::start_more() {
   bool any = false;
   while (starting_ != nullptr && !full()) {
     Task& task = *starting_;
+    if (!may_start(task)) break;
     start_item(task);
     any = true;
     if (starting_ == &task && task.next_item >= task.end()) starting_ = nullptr;
   }
   return any;
+}
+
+/// A thread may be abandoned at any moment: EDGE claim, with the item's mark for `claimed`. Until
+/// the chunk has begun, its first item counts as started.
+bool CoroutineTasks::may_start(Task& task) noexcept {
+  if (!worker_.is_local()) [[likely]]
+    return true;
+  if (task.begun) task.mark(task.next_item, shm::item_started);
+  if (!worker_.abandoned_behind_barrier()) return true;
+  if (task.begun) task.mark(task.next_item, shm::item_unstarted);
+  task.stopped_at = task.next_item;
+  starting_ = nullptr;
+  return false;
 }
 
 void CoroutineTasks::start_item(Task& task) {
@@ -143,6 +157,17 @@ void CoroutineTasks::cancel(std::uint64_t position) {
   const auto it = tasks_.find(position);
   if (it == tasks_.end()) return;  // it has ended
   Task& task = *it->second;
+  cancel(task);
+  if (task.live != 0 || task.message.count == 1) return;  // the last item to end answers
+  answer(task);  // caught between two items: none is there to do it
+  tasks_.erase(it);
+}
+
+void CoroutineTasks::cancel_all() {
+  for (const auto& [position, task] : tasks_) cancel(*task);
+}
+
+void CoroutineTasks::cancel(Task& task) {
   task.stopped_at = task.next_item;
   if (starting_ == &task) starting_ = nullptr;
   for (const auto& item : task.items) {

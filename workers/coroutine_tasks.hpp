@@ -33,6 +33,8 @@ class CoroutineTasks {
   bool start_more();
   /// Cancels what runs of the task at `position`, and starts no more of it.
   void cancel(std::uint64_t position);
+  /// Cancels everything that runs, and starts no more.
+  void cancel_all();
   /// Cancels items whose time has passed. Returns when the next one's will have.
   std::int64_t expire(std::int64_t now_ns);
   [[nodiscard]] bool timed() const noexcept { return !deadlines_.empty(); }
@@ -43,6 +45,8 @@ class CoroutineTasks {
 
  private:
   friend struct Item;
+  void cancel(Task& task);
+  [[nodiscard]] bool may_start(Task& task) noexcept;
   void start_item(Task& task);
   void limit_time(Task& task, Item& item);
   void ended(Item& item) noexcept;

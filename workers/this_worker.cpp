@@ -73,7 +73,7 @@ std::optional<std::chrono::steady_clock::time_point> deadline() {
 
 bool stop_requested() {
   const Running now = running();
-  if (now.cancelled) return true;
+  if (now.cancelled || here().abandoned()) return true;
   const auto& verdict = here().verdict(now.message->flight);
   if (verdict.stop.load(std::memory_order_acquire) == now.position + 1) return true;
   const auto limit = deadline();

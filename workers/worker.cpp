@@ -22,7 +22,8 @@ namespace {
 // costs, and seldom enough for operations to go to the kernel together.
 constexpr std::int64_t look_ns = 20'000;
 
-Worker* the_worker = nullptr;
+Worker* the_worker = nullptr;                            // of this process
+constinit thread_local Worker* thread_worker = nullptr;  // of a thread of the manager
 
 }  // namespace
 
@@ -30,7 +31,7 @@ Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
     : channel_(channel),
       identity_(std::move(identity)),
       code_(channel.modules),
-      space_(channel.own_segment.begin(), channel.results_begin, *channel.manager_line),
+      space_(channel.own_segment, channel.results_begin, *channel.manager_line),
       loop_(static_cast<IoBackend>(birth.io)),
       coroutines_(std::make_unique<CoroutineTasks>(*this)),
       child_concurrency_(birth.child_concurrency),
@@ -43,13 +44,22 @@ Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
       spin_(birth.spin_ns),
       stalls_(birth.stall_ns) {
   loop_.set_wake_fd(channel_.own_eventfd);
-  the_worker = this;
+  if (!channel_.is_local()) the_worker = this;
 }
 
-Worker::~Worker() { the_worker = nullptr; }
+Worker::~Worker() {
+  if (the_worker == this) the_worker = nullptr;
+}
+
+Worker::Here::Here(Worker& worker) noexcept : before_(thread_worker) {
+  if (worker.is_local()) thread_worker = &worker;
+}
+
+Worker::Here::~Here() { thread_worker = before_; }
 
 Worker* Worker::current() noexcept {
-  return the_worker != nullptr && the_worker->guard_.same_process() ? the_worker : nullptr;
+  Worker* const worker = thread_worker != nullptr ? thread_worker : the_worker;
+  return worker != nullptr && worker->guard_.same_process() ? worker : nullptr;
 }
 
 std::uint64_t Worker::CodeView::to_token(const void*) {
@@ -68,7 +78,9 @@ void Worker::say_ready() {
   os::ring_eventfd(channel_.manager_eventfd);  // nobody may be collecting
 }
 
-void Worker::say_failed(std::span<const std::byte> error) noexcept {
+void Worker::say_failed(const std::exception_ptr& what) noexcept {
+  // As text, from a thread too: it becomes part of another.
+  const auto error = pool::encode_exception(what, {identity_.index, identity_.pid, 0});
   ring::ResultMessage message{};
   message.flight = ring::no_flight;
   message.kind = ring::ResultKind::start_failed;
@@ -82,13 +94,35 @@ void Worker::say_failed(std::span<const std::byte> error) noexcept {
 }
 
 void Worker::run() {
-  while (!leaving_ || coroutines_->live() != 0 || !queue_.empty()) {
+  while (!over()) {
     if (!turn()) {
       idle();
     } else if (resident_set_.is_limited()) [[unlikely]] {
       look_at_size();
     }
   }
+}
+
+bool Worker::run_what_is_there() {
+  bool worked = false;
+  while (!over()) {
+    if (!turn()) {
+      if (coroutines_->live() == 0 && queue_.empty()) break;
+      park();
+    }
+    worked = true;
+  }
+  return worked;
+}
+
+bool Worker::over() noexcept {
+  if (!abandoned()) [[likely]]
+    return leaving_ && coroutines_->live() == 0 && queue_.empty();
+  if (!std::exchange(winding_up_, true)) {
+    queue_.clear();
+    coroutines_->cancel_all();
+  }
+  return coroutines_->live() == 0;
 }
 
 /// One round over everything that may have work. False if there was none.
@@ -320,42 +354,18 @@ void Worker::publish_error(const ring::TaskMessage& task, std::uint64_t position
   publish(message, blocks);
 }
 
-std::uint64_t Worker::take_space(std::uint16_t flight, std::uint64_t bytes) {
-  for (;;) {
-    if (const auto offset = space_.take(bytes)) return *offset;
-    ring::ResultMessage message{};
-    message.flight = flight;
-    message.kind = ring::ResultKind::need_space;
-    message.position = channel_.results.position();
-    message.payload.words[0] = shm::Space::rounded(bytes);
-    granted_ = -1;
-    channel_.results.push(message);
-    channel_.manager_bell.ring();
-    os::ring_eventfd(channel_.manager_eventfd);  // nobody may be collecting
-    while (granted_ < 0) {
-      if (intake()) continue;
-      const std::uint32_t parked = channel_.own_bell.park(ring::Bell::on_futex);
-      if (!channel_.tasks.ready()) channel_.own_bell.sleep(parked, os::never_ns);
-      channel_.own_bell.leave(parked);
-    }
-    if (granted_ == 0) {
-      throw ResourceError("PoolOptions::arena_bytes",
-                          "no room for a result of " + std::to_string(bytes) + " bytes",
-                          "raise the limit, return less at once, or take results sooner");
-    }
-  }
-}
-
-std::uint64_t Worker::take_space_or_die(std::uint64_t bytes) noexcept {
-  if (const auto offset = space_.take(bytes)) return *offset;
-  std::fputs("pinion: a worker has no memory left to say what went wrong\n", stderr);
-  std::abort();
-}
-
 std::vector<std::byte> Worker::encode_failure(const std::exception_ptr& error,
                                               std::uint64_t item) noexcept {
   if (exception_handler_.present) [[unlikely]]
     show_to_handler(error);
+  return encode_error(error, item);
+}
+
+std::vector<std::byte> Worker::encode_error(const std::exception_ptr& error,
+                                            std::uint64_t item) const noexcept {
+  if (channel_.originals != nullptr) {
+    if (auto original = channel_.originals->put(error); !original.empty()) return original;
+  }
   return pool::encode_exception(error, {identity_.index, identity_.pid, item});
 }
 

@@ -33,8 +33,21 @@ class Worker {
   Worker(const start::Birth& birth, Channel& channel, Identity identity);
   ~Worker();
 
-  /// The worker of this process; null in the manager, and in a child that a task has forked.
+  /// The worker that this thread is, else the one that this process is, whatever the thread; null
+  /// in the manager, and in a child that a task has forked.
   static Worker* current() noexcept;
+
+  /// While the calling thread runs a worker of this process that is not the process itself.
+  class Here {
+   public:
+    explicit Here(Worker& worker) noexcept;
+    Here(const Here&) = delete;
+    Here& operator=(const Here&) = delete;
+    ~Here();
+
+   private:
+    Worker* const before_;
+  };
 
   /// Runs the initializer. Throws what it throws.
   void initialize();
@@ -43,17 +56,32 @@ class Worker {
   /// Says that it takes tasks now.
   void say_ready();
   /// Says why it does not.
-  void say_failed(std::span<const std::byte> error) noexcept;
+  void say_failed(const std::exception_ptr& error) noexcept;
   /// Takes and runs tasks until it is told to leave.
   void run();
+  /// As `run`, until nothing is left to do. False if there was nothing.
+  bool run_what_is_there();
+  /// It has left: nothing is left to do, and nothing comes.
+  [[nodiscard]] bool over() noexcept;
 
   // For tasks that run:
-  /// Result memory; waits for the manager where it must grow. Throws `ResourceError`.
+  /// Result memory; waits for the manager where it must grow. Throws `ResourceError`; also in a
+  /// thread that is abandoned, to which nobody would give it.
   std::uint64_t take_space(std::uint16_t flight, std::uint64_t bytes);
+  /// Ends the worker where there is none.
   std::uint64_t take_space_or_die(std::uint64_t bytes) noexcept;
   /// What a task, or item, has thrown: shown to the exception handler, and encoded.
   [[nodiscard]] std::vector<std::byte> encode_failure(const std::exception_ptr& error,
                                                       std::uint64_t item) noexcept;
+  /// Nothing more may start, and nobody takes what comes of what runs.
+  [[nodiscard]] bool abandoned() const noexcept { return channel_.abandoned(); }
+  [[nodiscard]] bool abandoned_behind_barrier() const noexcept {
+    ring::fast_barrier(channel_.fencing);
+    return abandoned();
+  }
+  [[nodiscard]] bool is_local() const noexcept { return channel_.is_local(); }
+  [[nodiscard]] std::vector<std::byte> encode_error(const std::exception_ptr& error,
+                                                    std::uint64_t item) const noexcept;
   [[nodiscard]] std::vector<std::byte> encode_current_exception(std::uint64_t item) const noexcept;
   void stamp(std::uint16_t flight, std::uint64_t ns) noexcept {
     channel_.flights[flight].started_ns.store(ns, std::memory_order_release);
@@ -120,6 +148,7 @@ class Worker {
   void make(const start::KeptCall& call);
   void show_to_handler(const std::exception_ptr& error) noexcept;
   void tell_stalls() noexcept;
+  [[noreturn]] void give_up() noexcept;
 
   Channel& channel_;
   Identity identity_;
@@ -139,7 +168,8 @@ class Worker {
   Idle idle_;
   bool crowded_;
   bool leaving_ = false;
-  int granted_ = -1;  // the manager's answer to need_space
+  bool winding_up_ = false;  // it was abandoned, and its coroutines are told
+  int granted_ = -1;         // the manager's answer to need_space
   os::SpinBudget spin_;
   loop::StallMeter stalls_;
   bool watching_ = false;       // `stalls_` has begun

@@ -41,6 +41,7 @@ std::int64_t Worker::spin() noexcept {
       if (channel_.tasks.ready()) return 0;
       os::pause();
     }
+    if (abandoned()) return 0;
     if (shared && idle_ != Idle::spin) ::sched_yield();
     if (idle_ != Idle::spin && os::now_ns() - begin > (shared ? spin_.ns() / 2 : spin_.ns())) {
       return begin;
@@ -49,12 +50,13 @@ std::int64_t Worker::spin() noexcept {
 }
 
 void Worker::park() {
-  start::die_with_parent(identity_.manager);  // a task that changes its user disarms it
+  // A task that changes its user disarms it.
+  if (!channel_.is_local()) start::die_with_parent(identity_.manager);
   const bool waits = loop_.in_flight() || coroutines_->timed();
   const bool full = !coroutines_->can_take() && coroutines_->live() != 0;
   const auto place = !waits ? ring::Bell::on_futex : full ? ring::Bell::full : ring::Bell::in_loop;
   const std::uint32_t parked = channel_.own_bell.park(place);
-  if (channel_.tasks.ready()) {
+  if (channel_.tasks.ready() || (abandoned() && !winding_up_)) {
     channel_.own_bell.leave(parked);
     return;
   }

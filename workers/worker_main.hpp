@@ -1,4 +1,4 @@
-// The life of a worker process, from its birth to its exit code.
+// The life of a worker, from its birth to its exit code: of a process, or of a thread.
 #pragma once
 
 #include "lib/start/birth.hpp"
@@ -7,5 +7,7 @@ namespace pinion::workers {
 
 /// Called by: the nursery, in the new process. Returns the exit code.
 int worker_main(const start::Birth& birth, const start::BirthFds& fds);
+/// Called in the new thread. A task that calls pthread_exit is unwound through it.
+int thread_main(const start::Birth& birth, start::LocalHome& home);
 
 }  // namespace pinion::workers

@@ -34,13 +34,14 @@ struct WorkerInfo {
 
 /// Counters of one pool since it was made.
 struct PoolStats {
-  std::uint64_t accepted = 0;      ///< items accepted
-  std::uint64_t completed = 0;     ///< items ended with a value
-  std::uint64_t failed = 0;        ///< items ended with any error
-  std::uint64_t pending = 0;       ///< items accepted and not ended
-  std::uint64_t deaths = 0;        ///< workers that died without being asked to
-  std::uint64_t abandoned = 0;     ///< of them, killed and not ended within 1 s
-  std::uint64_t respawns = 0;      ///< successors that became ready
+  std::uint64_t accepted = 0;   ///< items accepted
+  std::uint64_t completed = 0;  ///< items ended with a value
+  std::uint64_t failed = 0;     ///< items ended with any error
+  std::uint64_t pending = 0;    ///< items accepted and not ended
+  std::uint64_t deaths = 0;     ///< workers that died without being asked to
+  std::uint64_t abandoned =
+      0;                       ///< of them, killed and not ended within 1 s, or threads that ran on
+  std::uint64_t respawns = 0;  ///< successors that became ready
   std::uint64_t taken_back = 0;    ///< tasks taken back from a worker before they started
   std::uint64_t late_wakeups = 0;  ///< backstop timers that found work; 0 unless a bell was lost
   std::uint64_t protocol_breaches = 0;  ///< workers replaced for what they wrote

@@ -12,8 +12,12 @@ enum class StartMethod {
   fork,        ///< copies of this process, by a small copy made when the pool is
   forkserver,  ///< the program started anew, once, which is then copied
   spawn,       ///< the program started anew, for each worker
-  thread,      ///< not in this version
-  serial,      ///< not in this version
+  /// Threads of this process: cheapest to make, and nothing is protected from a task. None can be
+  /// killed: one that outlives its time is abandoned and replaced.
+  thread,
+  /// No worker at all: the call runs in the thread that makes it, one at a time, and everything
+  /// else is as with workers. For debuggers and profilers.
+  serial,
 };
 
 /// What a worker does when it has nothing to do.

@@ -29,6 +29,7 @@
 #include <pinion/task.hpp>
 #include <pinion/task_group.hpp>
 #include <pinion/this_worker.hpp>
+#include <pinion/thread_pool.hpp>
 #include <pinion/time_limit.hpp>
 #include <pinion/topo.hpp>
 #include <pinion/wait.hpp>

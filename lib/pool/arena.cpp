@@ -20,39 +20,39 @@ std::uint64_t random_number() {
 }
 
 /// Start sizes of all segments together.
-std::uint64_t start_bytes(unsigned workers, shm::Capacity capacity) noexcept {
-  const shm::ManagerLayout layout{workers, capacity};
-  const shm::BellLayout bells{workers, capacity};
+std::uint64_t start_bytes(const Arena::Shape& shape) noexcept {
+  const shm::ManagerLayout layout{shape.seats, shape.capacity};
+  const shm::BellLayout bells{shape.seats, shape.capacity};
   return layout.arguments() + shm::argument_bytes_start + bells.bytes() +
-         workers * (shm::WorkerLayout{capacity}.results() + shm::result_bytes_start);
+         shape.workers * (shm::WorkerLayout{shape.capacity}.results() + shm::result_bytes_start);
 }
 
-std::uint64_t limit_or_default(unsigned workers, shm::Capacity capacity, std::uint64_t limit) {
-  const std::uint64_t needed = start_bytes(workers, capacity);
+std::uint64_t limit_or_default(const Arena::Shape& shape, std::uint64_t limit) {
+  const std::uint64_t needed = start_bytes(shape);
   if (limit == 0) return std::max(needed, os::free_memory_bytes() / 4);
   if (limit < needed) {
     throw ResourceError("PoolOptions::arena_bytes", std::to_string(limit) + " bytes",
-                        std::to_string(workers) + " workers need at least " +
+                        std::to_string(shape.workers) + " workers need at least " +
                             std::to_string(needed) + " bytes to start");
   }
   return limit;
 }
 
 /// Address space for a segment: all that the pool may hold, as far as process limits go.
-std::uint64_t address_range(unsigned workers, shm::Capacity capacity,
-                            std::uint64_t limit) noexcept {
+std::uint64_t address_range(const Arena::Shape& shape, std::uint64_t limit) noexcept {
+  const unsigned segments = shape.seats + 1;
   constexpr std::uint64_t all_segments_max = std::uint64_t{1} << 44;  // of 47 bits
-  std::uint64_t range = std::min(limit, all_segments_max / (workers + 1));
+  std::uint64_t range = std::min(limit, all_segments_max / segments);
   rlimit r{};
   for (const auto which : {RLIMIT_AS, RLIMIT_FSIZE}) {
     if (::getrlimit(which, &r) != 0 || r.rlim_cur == RLIM_INFINITY) continue;
-    const std::uint64_t share = which == RLIMIT_AS ? r.rlim_cur / 4 / (workers + 1) : r.rlim_cur;
+    const std::uint64_t share = which == RLIMIT_AS ? r.rlim_cur / 4 / segments : r.rlim_cur;
     range = std::min(range, share);
   }
-  const shm::ManagerLayout layout{workers, capacity};
+  const shm::ManagerLayout layout{shape.seats, shape.capacity};
   const std::uint64_t least =
       std::max(layout.arguments() + shm::argument_bytes_start,
-               shm::WorkerLayout{capacity}.results() + shm::result_bytes_start);
+               shm::WorkerLayout{shape.capacity}.results() + shm::result_bytes_start);
   return shm::align_up(std::max(range, least), shm::page_bytes);
 }
 
@@ -66,20 +66,23 @@ shm::SegmentHeader Arena::header(shm::SegmentKind kind) const noexcept {
   return header;
 }
 
-Arena::Arena(unsigned workers, shm::Capacity capacity, std::uint64_t limit_bytes)
+Arena::Arena(const Shape& shape, std::uint64_t limit_bytes)
     : pool_(random_number()),
-      layout_{workers, capacity},
-      worker_layout_{capacity},
-      bell_layout_{workers, capacity},
-      limit_(limit_or_default(workers, capacity, limit_bytes)),
-      range_(address_range(workers, capacity, limit_)),
-      manager_("pinion-manager", range_, layout_.arguments() + shm::argument_bytes_start,
-               shm::Sealed::future_read_only, header(shm::SegmentKind::manager),
-               PROT_READ | PROT_WRITE),
-      bells_("pinion-bells", bell_layout_.bytes(), bell_layout_.bytes(), shm::Sealed::for_all,
-             header(shm::SegmentKind::bells), PROT_READ | PROT_WRITE),
-      space_(layout_.arguments(), manager_.committed()),
-      committed_(manager_.committed() + bells_.committed()) {}
+      layout_{shape.seats, shape.capacity},
+      worker_layout_{shape.capacity},
+      bell_layout_{shape.seats, shape.capacity},
+      limit_(limit_or_default(shape, limit_bytes)),
+      range_(address_range(shape, limit_)),
+      local_(shape.local),
+      manager_(std::make_shared<shm::Segment>(
+          "pinion-manager", range_, layout_.arguments() + shm::argument_bytes_start,
+          shm::Sealed::future_read_only, header(shm::SegmentKind::manager),
+          PROT_READ | PROT_WRITE)),
+      bells_(std::make_shared<shm::Segment>(
+          "pinion-bells", bell_layout_.bytes(), bell_layout_.bytes(), shm::Sealed::for_all,
+          header(shm::SegmentKind::bells), PROT_READ | PROT_WRITE)),
+      space_(layout_.arguments(), manager_->committed()),
+      committed_(manager_->committed() + bells_->committed()) {}
 
 WorkerSegment Arena::make_worker_segment(unsigned worker, std::uint32_t generation,
                                          int numa_node) const {
@@ -91,9 +94,9 @@ WorkerSegment Arena::make_worker_segment(unsigned worker, std::uint32_t generati
   const auto bind = [&](std::byte* begin, std::uint64_t size) {
     memory = topology::bind_memory(begin, size, numa_node);
   };
-  auto segment = std::make_shared<shm::Segment>("pinion-worker", range_,
-                                                worker_layout_.results() + shm::result_bytes_start,
-                                                shm::Sealed::for_all, h, PROT_READ, bind);
+  auto segment = std::make_shared<shm::Segment>(
+      "pinion-worker", range_, worker_layout_.results() + shm::result_bytes_start,
+      shm::Sealed::for_all, h, local_ ? PROT_READ | PROT_WRITE : PROT_READ, bind);
   return {std::move(segment), std::move(memory)};
 }
 
@@ -117,13 +120,13 @@ bool Arena::extend(shm::Segment& segment, std::uint64_t bytes) noexcept {
 
 std::optional<std::uint64_t> Arena::take_arguments(std::uint64_t bytes) {
   if (auto offset = space_.take(bytes)) return offset;
-  if (!could_hold(bytes) || !extend(manager_, shm::Space::rounded(bytes))) return std::nullopt;
-  space_.extend(manager_.committed());
+  if (!could_hold(bytes) || !extend(*manager_, shm::Space::rounded(bytes))) return std::nullopt;
+  space_.extend(manager_->committed());
   return space_.take(bytes);
 }
 
 bool Arena::could_hold(std::uint64_t bytes) const noexcept {
-  const std::uint64_t most = std::min(manager_.size(), limit_);
+  const std::uint64_t most = std::min(manager_->size(), limit_);
   return bytes < most && bytes + layout_.arguments() + shm::Space::page_bytes <= most;
 }
 

@@ -19,9 +19,18 @@ struct WorkerSegment {
 
 class Arena {
  public:
+  /// Of a pool: how many workers, and how many places there are for their rings and bells. A
+  /// thread that was abandoned keeps its place until it has ended. `local`: they are in this
+  /// process, and write their segments through the mapping made here.
+  struct Shape {
+    unsigned workers = 0;
+    unsigned seats = 0;
+    shm::Capacity capacity{};
+    bool local = false;
+  };
   /// Makes the manager's segment and the bell page. `limit_bytes` 0: a quarter of what cgroup and
   /// machine have free. Throws `ResourceError`.
-  Arena(unsigned workers, shm::Capacity capacity, std::uint64_t limit_bytes);
+  Arena(const Shape& shape, std::uint64_t limit_bytes);
 
   /// A segment for a worker's new generation, on memory of `numa_node` where that can be (-1: any);
   /// the manager maps it read-only. Without the lock: it makes and populates memory.
@@ -38,23 +47,26 @@ class Arena {
   void give_arguments(std::uint64_t offset, std::uint64_t bytes) { space_.give(offset, bytes); }
   [[nodiscard]] std::uint64_t arguments_used() const noexcept { return space_.used(); }
   [[nodiscard]] std::byte* at(std::uint64_t offset) const noexcept {
-    return manager_.begin() + offset;
+    return manager_->begin() + offset;
   }
   /// Whether arguments of this size could ever be taken.
   [[nodiscard]] bool could_hold(std::uint64_t bytes) const noexcept;
 
   /// The pool has ended: unmaps everything.
   void release() noexcept {
-    manager_ = {};
-    bells_ = {};
+    manager_.reset();
+    bells_.reset();
   }
+  /// What a thread shares, and keeps beyond the pool's end.
+  [[nodiscard]] const std::shared_ptr<shm::Segment>& manager() const noexcept { return manager_; }
+  [[nodiscard]] const std::shared_ptr<shm::Segment>& bells() const noexcept { return bells_; }
 
   [[nodiscard]] const shm::ManagerLayout& layout() const noexcept { return layout_; }
   [[nodiscard]] const shm::WorkerLayout& worker_layout() const noexcept { return worker_layout_; }
   [[nodiscard]] const shm::BellLayout& bell_layout() const noexcept { return bell_layout_; }
-  [[nodiscard]] std::byte* bell_memory() const noexcept { return bells_.begin(); }
-  [[nodiscard]] int manager_fd() const noexcept { return manager_.fd(); }
-  [[nodiscard]] int bells_fd() const noexcept { return bells_.fd(); }
+  [[nodiscard]] std::byte* bell_memory() const noexcept { return bells_->begin(); }
+  [[nodiscard]] int manager_fd() const noexcept { return manager_->fd(); }
+  [[nodiscard]] int bells_fd() const noexcept { return bells_->fd(); }
   [[nodiscard]] std::uint64_t pool() const noexcept { return pool_; }
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
   [[nodiscard]] std::uint64_t committed() const noexcept { return committed_; }
@@ -71,8 +83,9 @@ class Arena {
   shm::BellLayout bell_layout_;
   std::uint64_t limit_;
   std::uint64_t range_;  // address space of a segment that may grow
-  shm::Segment manager_;
-  shm::Segment bells_;
+  bool local_;
+  std::shared_ptr<shm::Segment> manager_;
+  std::shared_ptr<shm::Segment> bells_;
   shm::Space space_;
   std::uint64_t committed_ = 0;
 };

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <new>
 
 #include "lib/pool/chunk_outcomes.hpp"
 #include "lib/pool/side.hpp"
 #include "lib/pool/task_errors.hpp"
+#include "lib/ring/revoke.hpp"
 
 namespace pinion::pool {
 
@@ -25,7 +27,7 @@ std::exception_ptr Burial::loss(const Lane& lane, const Flight& flight, ExitStat
   details.pid = lane.pid;
   details.status = status;
   details.phase = WorkerLost::Phase::started;
-  if (lane.abandoned) {
+  if (lane.abandoned && lane.local == nullptr) {
     details.cause = WorkerLost::Cause::abandoned;
     details.culprit = lane.culprit;
   } else if (lane.breach) {
@@ -56,6 +58,21 @@ auto with_memory(F f) {
   }
 }
 
+/// A thread that was left behind.
+bool runs_on(const Lane& lane) noexcept { return lane.abandoned && lane.local != nullptr; }
+
+/// Of what runs in a thread that is abandoned, nothing more starts. Else it could not be told what
+/// had.
+void stop_chunks(Lane& lane) noexcept {
+  for (std::uint16_t i = 0; i < lane.flights.size(); ++i) {
+    const Flight& flight = lane.flights[i];
+    if (flight.map == nullptr || flight.count == 1) continue;
+    const bool coroutine = (flight.flags & ring::task_is_coroutine) != 0;
+    ring::cut(lane.verdicts[i], lane.worker_line(), {flight.position, flight.assigned, coroutine},
+              0, lane.fencing);
+  }
+}
+
 }  // namespace
 
 /// What it had, the last first: each goes back to the front. They can be requeued without memory.
@@ -71,7 +88,29 @@ std::vector<std::uint16_t> Burial::flights_of(const Lane& lane) {
   return flights;
 }
 
+/// A thread that was abandoned may still read them: they go to nobody until it has ended.
+void Burial::hold_arguments(Lane& lane, std::uint16_t number) {
+  Flight& flight = lane.flights[number];
+  if ((flight.flags & ring::payload_is_inline) != 0 || flight.arguments_moved) return;
+  flight.arguments_moved = true;
+  lane.held.push_back(flight.payload.block);
+  state_.held_arguments += shm::Space::rounded(flight.payload.block.bytes);
+}
+
+/// For an attempt elsewhere, while a thread may still read the ones that it was given.
+bool Burial::copy_arguments(Flight& flight) {
+  if (!flight.arguments_moved) return true;  // they lie in the flight itself
+  const auto bytes = flight.payload.block.bytes;
+  const auto offset = state_.arena.take_arguments(bytes);
+  if (!offset) return false;
+  std::memcpy(state_.arena.at(*offset), state_.arena.at(flight.payload.block.offset), bytes);
+  flight.payload.block.offset = *offset;
+  flight.arguments_moved = false;
+  return true;
+}
+
 void Burial::bury(Lane& lane, ExitStatus status) {
+  if (runs_on(lane)) stop_chunks(lane);
   with_memory([&] { collector_.drain(lane); });
   const std::uint64_t next = lane.tasks.position();
   std::uint64_t claimed = lane.worker_line().claimed.load(std::memory_order_acquire);
@@ -84,7 +123,11 @@ void Burial::bury(Lane& lane, ExitStatus status) {
   }
   const auto flights = with_memory([&] { return flights_of(lane); });
   lane.state = Lane::State::none;
+  if (runs_on(lane)) {
+    with_memory([&] { lane.held.reserve(flights.size()); });
+  }
   for (const std::uint16_t i : flights) {
+    if (runs_on(lane) && lane.flights[i].position < claimed) hold_arguments(lane, i);
     settle(lane, i, claimed, status);
     dispatcher_.free_flight(lane, i);
   }
@@ -103,7 +146,9 @@ void Burial::settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, Exi
   if (flight.position >= claimed) {
     dispatcher_.requeue(lane, number);
   } else if (map == nullptr) {
-    if (!dispatcher_.retry(lane, number)) {
+    const bool possible =
+        !runs_on(lane) || !dispatcher_.may_retry(flight) || copy_arguments(flight);
+    if (!possible || !dispatcher_.retry(lane, number)) {
       settler_.local_error(*flight.entry, loss(lane, flight, status, 0));
     }
   } else if (flight.count == 1) {
@@ -180,6 +225,12 @@ void Burial::drop_segment(Lane& lane) {
   lane.past_stalls = lane.stalls();
   state_.arena.forget(*lane.segment);
   lane.segment.reset();  // late I/O, grandchildren and stray pointers reach orphaned pages only
+  if (lane.local != nullptr && lane.abandoned) {
+    state_.seats[lane.seat].position = lane.tasks.position();
+  } else if (lane.local != nullptr) {
+    lane.line->revoked_end.store(0, std::memory_order_relaxed);
+  }
+  lane.local.reset();
   lane.pidfd.reset();
 }
 

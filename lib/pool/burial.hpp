@@ -29,6 +29,8 @@ class Burial {
   void settle_coroutines(Lane& lane, std::uint16_t number, ExitStatus status);
   std::exception_ptr loss(const Lane& lane, const Flight& flight, ExitStatus status,
                           std::uint64_t item) const;
+  void hold_arguments(Lane& lane, std::uint16_t number);
+  bool copy_arguments(Flight& flight);
   void drop_segment(Lane& lane);
 
   State& state_;

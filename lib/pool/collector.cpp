@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/pidfd.hpp"
@@ -11,6 +12,7 @@
 #include "lib/pool/remote_exception.hpp"
 #include "lib/pool/side.hpp"
 #include "lib/pool/task_errors.hpp"
+#include "lib/pool/throw_anew.hpp"
 
 namespace pinion::pool {
 
@@ -23,6 +25,12 @@ namespace {
 /// for each flight, and some.
 std::uint64_t unread_max(const Lane& lane) noexcept {
   return lane.segment->committed() / shm::copied_result_bytes_max + 2 * lane.flights.size();
+}
+
+/// Null where it has come as bytes.
+std::exception_ptr original_error(const Lane& lane, std::span<const std::byte> bytes) {
+  auto error = lane.original(bytes);
+  return error != nullptr ? std::make_exception_ptr(OriginalError{std::move(error)}) : nullptr;
 }
 
 }  // namespace
@@ -82,6 +90,7 @@ void Collector::breach(Lane& lane, const char* what) {
   lane.culprit = what;
   ++state_.counters.protocol_breaches;
   lane.kill();
+  if (lane.local != nullptr) state_.must_tell_service = true;  // it may not end by itself
   dispatcher_.update(lane);
 }
 
@@ -104,6 +113,9 @@ bool Collector::handle(Lane& lane, const ResultMessage& message) {
         dispatcher_.retire_if_due(lane);
       }
       return true;
+    case ResultKind::gave_up:
+      breach(lane, "it had no memory left to say what went wrong");
+      return false;
     default:
       break;
   }
@@ -150,9 +162,10 @@ bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& m
   }
   if (flight.revoked) return true;
   if (message.kind == ResultKind::skipped) {
-    // Taken back in doubt, and not started after all. Or a lie, which would go on for ever.
+    // Taken back in doubt, or found by a thread that winds up, and not started after all. Or a lie,
+    // which would go on for ever.
     const auto revoked = lane.verdicts[message.flight].revoked.load(std::memory_order_relaxed);
-    if (revoked != flight.position + 1) return false;
+    if (revoked != flight.position + 1 && !lane.winds_up()) return false;
     MapState* map = flight.map;
     dispatcher_.requeue(lane, message.flight);
     if (map != nullptr) settler_.finish_map(*map);
@@ -161,7 +174,10 @@ bool Collector::handle_answer(Lane& lane, Flight& flight, const ResultMessage& m
   if (flight.map == nullptr) {
     ++lane.tasks_done;
     const bool failed = message.kind == ResultKind::error || message.kind == ResultKind::timed_out;
-    if (failed && dispatcher_.retry(lane, message.flight)) return true;
+    if (failed && dispatcher_.retry(lane, message.flight)) {
+      if (const auto bytes = bytes_of(lane, message)) lane.drop_original(*bytes);
+      return true;
+    }
     return handle_single(lane, *flight.entry, message);
   }
   MapState& map = *flight.map;
@@ -199,7 +215,12 @@ bool Collector::handle_single(Lane& lane, LedgerEntry& entry, const ResultMessag
       return true;
     case ResultKind::error:
       if (bytes->size() > exception_bytes_max) return false;
-      settler_.remote_error(entry, *bytes);
+      if (const auto error = original_error(lane, *bytes)) {
+        settler_.local_error(entry, error);
+      } else {
+        settler_.remote_error(entry, *bytes);
+      }
+      lane.drop_original(*bytes);
       return true;
     case ResultKind::cancelled:
       settler_.local_error(entry, cancelled_error(TaskName::single(entry)));
@@ -229,7 +250,7 @@ bool Collector::handle_one_item(Lane& lane, Flight& flight, const ResultMessage&
       return true;
     case ResultKind::error:
       if (bytes->size() > exception_bytes_max) return false;
-      settler_.item_remote_error(map, flight.first, *bytes);
+      item_error(lane, map, flight.first, 1, *bytes);
       return true;
     case ResultKind::cancelled:
       settler_.items_stopped(map, flight.first, 1,
@@ -250,16 +271,14 @@ bool Collector::handle_chunk(Lane& lane, Flight& flight, const ResultMessage& me
   if (message.kind == ResultKind::error) {  // the chunk as a whole could not be run
     const auto bytes = bytes_of(lane, message);
     if (!bytes || bytes->size() > exception_bytes_max) return false;
-    for (std::uint32_t i = 0; i < flight.assigned; ++i) {
-      settler_.item_remote_error(map, flight.first + i, *bytes);
-    }
+    item_error(lane, map, flight.first, flight.assigned, *bytes);
     return true;
   }
   if (message.kind != ResultKind::chunk || message.items_done > flight.assigned) return false;
   // Fewer only where it was told to stop early, or has found an error on which to stop; or a lie,
   // which would go on for ever.
   const auto limit = lane.verdicts[message.flight].limit.load(std::memory_order_relaxed);
-  const bool may_stop = map.options.fail_fast && message.items_done != 0;
+  const bool may_stop = (map.options.fail_fast && message.items_done != 0) || lane.winds_up();
   const bool all = message.items_done >= ring::limit_of(limit, flight.position, flight.assigned);
   if (!all && !may_stop) return false;
   // So that nothing throws once items have ended.
@@ -296,6 +315,17 @@ bool Collector::settle_items(Lane& lane, Flight& flight, std::uint64_t block, st
   return true;
 }
 
+void Collector::item_error(const Lane& lane, MapState& map, std::uint64_t first,
+                           std::uint32_t count, std::span<const std::byte> bytes) {
+  const auto error = original_error(lane, bytes);
+  if (error != nullptr) {
+    settler_.items_local_error(map, first, count, error);
+  } else {
+    for (std::uint32_t i = 0; i < count; ++i) settler_.item_remote_error(map, first + i, bytes);
+  }
+  lane.drop_original(bytes);
+}
+
 void Collector::settle_item(const Lane& lane, MapState& map, std::uint64_t item,
                             const ChunkOutcomes& outcomes, std::uint32_t i) {
   const ChunkOutcomes::Error* const error = outcomes.error_of(i);
@@ -313,7 +343,7 @@ void Collector::settle_item(const Lane& lane, MapState& map, std::uint64_t item,
   }
   switch (error->kind) {
     case shm::ItemError::exception:
-      settler_.item_remote_error(map, item, error->bytes);
+      item_error(lane, map, item, 1, error->bytes);
       return;
     case shm::ItemError::cancelled:
       settler_.items_stopped(map, item, 1, cancelled_error(TaskName::item_of(map, item)));

@@ -34,6 +34,8 @@ class Collector {
   bool handle_chunk(Lane& lane, Flight& flight, const ring::ResultMessage& message);
   bool handle_one_item(Lane& lane, Flight& flight, const ring::ResultMessage& message);
   bool handle_need_space(Lane& lane, const ring::ResultMessage& message);
+  void item_error(const Lane& lane, MapState& map, std::uint64_t first, std::uint32_t count,
+                  std::span<const std::byte> bytes);
   void handle_ready(Lane& lane, const ring::ResultMessage& message);
   void handle_start_failed(Lane& lane, const ring::ResultMessage& message);
   std::optional<std::span<const std::byte>> bytes_of(const Lane& lane,

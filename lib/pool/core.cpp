@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <pinion/errors.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -39,11 +40,11 @@ topology::Plan checked_plan(const PoolOptions& options) {
 
 /// Where a bound worker may run now; before it has bound itself, where it will.
 topology::CpuSet cpus_of(const Lane& lane) {
-  if (lane.cpus.empty() || !lane.was_ready || lane.pid == 0 || lane.pid == ::getpid()) {
-    return lane.cpus;
-  }
+  if (lane.cpus.empty() || !lane.was_ready || lane.pid == 0) return lane.cpus;
+  const pid_t id = lane.local != nullptr ? lane.local->id() : lane.pid;
+  if (id == ::getpid()) return lane.cpus;
   try {
-    return topology::bound_cpus(lane.pid);
+    return topology::bound_cpus(id);
   } catch (const std::system_error&) {  // it is gone, or hidden
     return lane.cpus;
   }
@@ -60,17 +61,18 @@ void* Core::CodeTable::from_token(std::uint64_t) {
   throw EncodingError("a function pointer cannot come back from a worker as a result");
 }
 
-void Core::make(PoolOptions options, start::WorkerMain worker_main, detail::PoolCore*& core) {
+void Core::make(PoolOptions options, const start::WorkerCode& worker_code,
+                detail::PoolCore*& core) {
   try {
     auto ledger = Ledger::make();
-    auto* made = new Core(std::move(options), worker_main, *ledger, core);
+    auto* made = new Core(std::move(options), worker_code, *ledger, core);
     ledger.release()->adopt(*made);
   } catch (const std::system_error& error) {
     throw_start_error(error);
   }
 }
 
-Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger,
+Core::Core(PoolOptions options, const start::WorkerCode& worker_code, Ledger& ledger,
            detail::PoolCore*& core)
     : ledger_(&ledger),
       state_(options, checked_plan(options), *ledger_),
@@ -89,7 +91,7 @@ Core::Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger,
   state_.finalizer = keep(state_.options.finalizer.source(), "finalizer");
   state_.exception_handler = keep(state_.options.exception_handler.source(), "exception_handler");
   core = this;
-  service_.start(worker_main);
+  service_.start(worker_code);
 }
 
 Core::~Core() = default;
@@ -230,6 +232,16 @@ bool Core::join(std::int64_t limit_ns) {
       limit_ns == Duration::ns_max ? os::never_ns : os::deadline_ns(limit_ns);
   // While it waits it collects; the workers leave when nothing is pending.
   if (!turns_.wait_for_drain(deadline)) return false;
+  return join_workers(deadline);
+}
+
+bool Core::join_workers(std::int64_t deadline) {
+  while (state_.serial) {  // they leave in this thread
+    const std::int64_t look = os::deadline_ns(1'000'000);
+    if (service_.join(std::min(deadline, look))) return true;
+    if (os::now_ns() >= deadline) return false;
+    turns_.run_in_place(look);
+  }
   return service_.join(deadline);
 }
 
@@ -244,10 +256,10 @@ void Core::end(bool unwinding) noexcept {
     close_stream_inputs();
     const TimeLimit& limit = state_.options.shutdown_limit;
     const std::int64_t deadline = limit.limited() ? os::deadline_ns(limit.ns()) : os::never_ns;
-    if (!turns_.wait_for_drain(deadline) || !service_.join(deadline)) {
+    if (!turns_.wait_for_drain(deadline) || !join_workers(deadline)) {
       terminate();
       turns_.wait_for_drain(os::never_ns);
-      service_.join(os::never_ns);
+      join_workers(os::never_ns);
     }
   } catch (...) {
     os::broken_invariant("a pool could not end", __FILE__, __LINE__);

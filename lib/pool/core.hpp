@@ -26,7 +26,8 @@ class Core final : public detail::PoolCore {
  public:
   /// Starts the workers; before, sets `core`. Throws `std::invalid_argument`, `StartError`,
   /// `ResourceError`.
-  static void make(PoolOptions options, start::WorkerMain worker_main, detail::PoolCore*& core);
+  static void make(PoolOptions options, const start::WorkerCode& worker_code,
+                   detail::PoolCore*& core);
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
@@ -90,13 +91,16 @@ class Core final : public detail::PoolCore {
   };
 
   friend class Ledger;  // which takes it down
-  Core(PoolOptions options, start::WorkerMain worker_main, Ledger& ledger, detail::PoolCore*& core);
+  Core(PoolOptions options, const start::WorkerCode& worker_code, Ledger& ledger,
+       detail::PoolCore*& core);
   ~Core();
 
   LedgerEntry* submit_large(const detail::Submission& submission, std::uint64_t token,
                             std::uint8_t flags);
   LedgerEntry& open_entry(const TaskOptions* options, bool with_side = false);
   void look_after() noexcept;
+  void set_going();
+  bool join_workers(std::int64_t deadline);
   void check(const TaskOptions* options) const;
   void require_open() const;
   void require_same_process() const;

@@ -41,6 +41,7 @@ class Dispatcher {
   void requeue(Lane& lane, std::uint16_t flight);
   /// A single task has failed: it goes back to be started again, if its options say so and it has
   /// not failed too often. Else false.
+  [[nodiscard]] bool may_retry(const Flight& flight) const noexcept;
   bool retry(Lane& lane, std::uint16_t flight);
   void reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights);
 

@@ -4,14 +4,16 @@
 #include <csignal>
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/memory_cgroup.hpp"
 #include "lib/os/pidfd.hpp"
 #include "lib/pool/remote_exception.hpp"
 #include "lib/start/anew.hpp"
+#include "lib/start/guest_worker.hpp"
 #include "lib/start/nursery.hpp"
+#include "lib/start/worker_thread.hpp"
 #include "lib/topology/numa_memory.hpp"
 
 namespace pinion::pool {
@@ -44,7 +46,7 @@ std::string describe(ExitStatus status) {
 
 }  // namespace
 
-void Fleet::start(start::WorkerMain worker_main) {
+void Fleet::start(const start::WorkerCode& code) {
   switch (state_.options.start_method) {
     case StartMethod::spawn:
       maker_ = std::make_unique<start::Spawner>();
@@ -52,8 +54,14 @@ void Fleet::start(start::WorkerMain worker_main) {
     case StartMethod::forkserver:
       maker_ = std::make_unique<start::Nursery>();
       break;
+    case StartMethod::thread:
+      maker_ = std::make_unique<start::ThreadMaker>(code.thread, code.signals);
+      break;
+    case StartMethod::serial:
+      maker_ = std::make_unique<start::GuestWorkerMaker>(code.guest);
+      break;
     default:
-      maker_ = std::make_unique<start::Nursery>(worker_main);
+      maker_ = std::make_unique<start::Nursery>(code.process);
       break;
   }
   for (const auto& lane : state_.lanes) give_birth(*lane);
@@ -65,7 +73,8 @@ start::Birth Fleet::order_for(const Lane& lane) const {
   birth.manager = ::getpid();
   birth.worker = lane.index;
   birth.generation = lane.generation;
-  birth.workers = state_.workers;
+  birth.seat = lane.seat;
+  birth.seats = state_.arena.layout().workers;
   birth.task_position = lane.birth_position;
   birth.result_position = lane.results.position();
   birth.ring_slots = state_.capacity.ring_slots;
@@ -95,6 +104,7 @@ void Fleet::give_birth(Lane& lane) {
   {
     const Turns::Held held = turns_.take_urgently();  // the collector looks at the lane unlocked
     const Locked lock(state_);
+    if (state_.local && lane.abandoned) state_.take_seat(lane);
     state_.arena.adopt(*made.segment);
     lane.segment = std::move(made.segment);
     lane.memory_node = memory_node;
@@ -107,7 +117,7 @@ void Fleet::give_birth(Lane& lane) {
     constexpr bool shared = shm::ResultRing::shared_indices;
     if constexpr (shared) state_.remake_rings(lane);
     lane.results = shm::ResultRing::Consumer(
-        shared ? state_.result_ring_memory(lane.index)
+        shared ? state_.result_ring_memory(lane)
                : lane.segment->begin() + state_.arena.worker_layout().result_ring(),
         state_.capacity.ring_slots, results);
     lane.line->drained.store(results, std::memory_order_relaxed);
@@ -122,6 +132,8 @@ void Fleet::give_birth(Lane& lane) {
   fds.fd[start::bell_segment_fd] = state_.arena.bells_fd();
   fds.fd[start::manager_eventfd] = state_.eventfd.get();
   fds.fd[start::worker_eventfd] = lane.eventfd.get();
+  const start::BirthMemory memory{state_.arena.manager(), lane.segment, state_.arena.bells()};
+  fds.memory = &memory;
   start::Newborn born;
   try {
     born = maker_->make(birth, fds, os::deadline_ns(nursery_answer_ns));
@@ -135,8 +147,11 @@ void Fleet::give_birth(Lane& lane) {
   const Locked lock(state_);
   lane.pid = born.pid;
   lane.pidfd = std::move(born.pidfd);
-  lane.start_deadline_ns = os::deadline_ns(
-      state_.options.start_limit.limited() ? state_.options.start_limit.ns() : os::never_ns);
+  lane.local = std::move(born.local);
+  // One that callers run is ready once there is a caller.
+  const bool limited = state_.options.start_limit.limited() && !(state_.serial && state_.started);
+  lane.start_deadline_ns =
+      os::deadline_ns(limited ? state_.options.start_limit.ns() : os::never_ns);
   lane.state = Lane::State::starting;
   if (state_.stopped()) lane.kill();
 }
@@ -150,7 +165,7 @@ void Fleet::abandon_birth(Lane& lane) {
 }
 
 void Fleet::on_death(Lane& lane) {
-  const auto reaped = os::reap(lane.pidfd.get());
+  const auto reaped = lane.reap();
   if (!reaped) return;  // it still runs
   const Turns::Held held = turns_.take_urgently();
   const Locked lock(state_);
@@ -159,38 +174,6 @@ void Fleet::on_death(Lane& lane) {
   // What it said last is still in its ring.
   burial_.bury(lane, *reaped);
   after_death(lane, *reaped);
-}
-
-std::vector<int> Fleet::abandon(std::int64_t now_ns) {
-  std::vector<int> abandoned;
-  for (const auto& lane : state_.lanes) {
-    if (!lane->alive() || !lane->pidfd || lane->killed_ns == 0) continue;
-    if (lane->give_up_ns == 0) lane->give_up_ns = lane->killed_ns + abandon_ns;
-    if (now_ns < lane->give_up_ns) continue;
-    if (!os::sleeps_uninterruptibly(lane->pid)) {  // it waits for a core, to die on
-      lane->give_up_ns = now_ns + abandon_ns / 10;
-      continue;
-    }
-    const Turns::Held held = turns_.take_urgently();
-    const Locked lock(state_);
-    lane->initializing = lane->in_initializer();
-    lane->abandoned = true;
-    lane->watched = false;
-    abandoned.push_back(abandoned_.emplace_back(std::move(lane->pidfd)).get());
-    ++state_.counters.abandoned;
-    burial_.bury(*lane, ExitStatus{});
-    after_death(*lane, ExitStatus{});
-  }
-  return abandoned;
-}
-
-std::vector<os::Fd> Fleet::reap_abandoned() {
-  const auto ended = std::stable_partition(abandoned_.begin(), abandoned_.end(),
-                                           [](const os::Fd& fd) { return !os::reap(fd.get()); });
-  std::vector<os::Fd> gone(std::make_move_iterator(ended),
-                           std::make_move_iterator(abandoned_.end()));
-  abandoned_.erase(ended, abandoned_.end());
-  return gone;
 }
 
 /// A SIGKILL that pinion did not send: the cgroup's counter tells whether memory was short.
@@ -221,7 +204,9 @@ std::string Fleet::first_failure(const Lane& lane, ExitStatus status) const {
   if (lane.late) return late_text(lane, lane.initializing);
   return worker + " died" + (lane.initializing ? " in its initializer," : "") +
          " before it was ready: " +
-         (lane.abandoned ? "it did not end within 1 s of SIGKILL" : describe(status)) +
+         (!lane.abandoned ? describe(status)
+          : state_.local  ? "it did not end when it was told to"
+                          : "it did not end within 1 s of SIGKILL") +
          (lane.oom_text.empty() ? "" : ". " + lane.oom_text);
 }
 
@@ -373,10 +358,14 @@ void Fleet::end_nursery() noexcept {
   // On a busy machine a process may just not have had the time to die.
   const std::int64_t deadline = os::deadline_ns(abandon_ns);
   bool all = true;
-  for (const os::Fd& pidfd : abandoned_) {
-    all &= os::wait_for_exit(pidfd.get(), deadline) && os::reap(pidfd.get()).has_value();
+  for (const Abandoned& left : abandoned_) {
+    if (left.local != nullptr) {
+      if (!left.reap()) left.local->let_go();
+    } else {
+      all &= os::wait_for_exit(left.pidfd.get(), deadline) && left.reap();
+    }
   }
-  if (all) start::Nursery::reap_lost();
+  if (all && !state_.local) start::Nursery::reap_lost();
 }
 
 bool Fleet::gone() const noexcept {

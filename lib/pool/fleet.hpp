@@ -1,4 +1,5 @@
-// The workers as processes: made, watched, replaced, and let go. Called by: the service thread.
+// The workers as processes or threads: made, watched, replaced, and let go. Called by: the service
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ class Fleet {
       : state_(state), dispatcher_(dispatcher), burial_(burial), turns_(turns) {}
 
   /// Makes the nursery and all workers. Throws `std::system_error`, `ResourceError`.
-  void start(start::WorkerMain worker_main);
+  void start(const start::WorkerCode& code);
   /// The worker's pidfd is readable.
   void on_death(Lane& lane);
   /// The nursery has hung up: nobody is harmed. Where it was started anew another one is; else
@@ -30,9 +31,9 @@ class Fleet {
   [[nodiscard]] std::int64_t next_event_ns() const noexcept;
   /// Kills workers that are not ready in time, or have not left in time.
   void check_starts(std::int64_t now_ns);
-  /// Gives up processes that do not end although they were killed (uninterruptible sleep): their
-  /// tasks end, their memory is theirs. Returns their pidfds, which stay open until they have
-  /// ended.
+  /// Gives up processes that do not end although they were killed (uninterruptible sleep), and
+  /// threads that do not end although they were told to: their tasks end, their memory is theirs.
+  /// Returns their pidfds, which stay open until they have ended.
   std::vector<int> abandon(std::int64_t now_ns);
   /// One of those has ended. Returns the pidfds that are done with.
   std::vector<os::Fd> reap_abandoned();
@@ -49,7 +50,21 @@ class Fleet {
   static void kill_all(State& state) noexcept;
 
  private:
+  /// A worker that was given up, and what it still may use.
+  struct Abandoned {
+    os::Fd pidfd;
+    std::shared_ptr<start::LocalWorker> local;  // null: it is a process
+    std::shared_ptr<shm::Segment> segment;
+    unsigned seat = 0;
+    std::vector<ring::BlockRef> arguments;
+
+    [[nodiscard]] bool reap() const noexcept;
+  };
+
   void give_birth(Lane& lane);
+  [[nodiscard]] static bool must_abandon(Lane& lane, std::int64_t now_ns) noexcept;
+  int abandon(Lane& lane);
+  void take_back(Abandoned& ended);
   void abandon_birth(Lane& lane);
   start::Birth order_for(const Lane& lane) const;
   void after_death(Lane& lane, ExitStatus status);
@@ -60,6 +75,7 @@ class Fleet {
 
   static constexpr std::int64_t remind_after_ns = 1'000'000'000;
   static constexpr std::int64_t abandon_ns = 1'000'000'000;
+  static constexpr std::int64_t abandon_thread_ns = 100'000'000;
   static constexpr std::int64_t nursery_answer_ns = 10'000'000'000;
   static constexpr unsigned nursery_deaths_max = 3;
   static constexpr std::int64_t pause_first_ns = 1'000'000;
@@ -71,10 +87,10 @@ class Fleet {
   Burial& burial_;
   Turns& turns_;
   std::unique_ptr<start::WorkerMaker> maker_;
-  bool nursery_dead_ = false;      // and none comes
-  unsigned nursery_deaths_ = 0;    // since a worker was made
-  std::int64_t remind_ns_ = 0;     // when workers that were told to leave are woken again
-  std::vector<os::Fd> abandoned_;  // pidfds
+  bool nursery_dead_ = false;    // and none comes
+  unsigned nursery_deaths_ = 0;  // since a worker was made
+  std::int64_t remind_ns_ = 0;   // when workers that were told to leave are woken again
+  std::vector<Abandoned> abandoned_;
   std::uint64_t items_at_last_death_ = 0;
   std::int64_t pause_ns_ = 0;
   std::int64_t no_worker_since_ns_ = 0;

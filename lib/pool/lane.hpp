@@ -10,8 +10,10 @@
 #include <csignal>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "lib/os/clock.hpp"
@@ -21,9 +23,16 @@
 #include "lib/pool/flight.hpp"
 #include "lib/shm/arena_layout.hpp"
 #include "lib/shm/block_range.hpp"
+#include "lib/start/local_worker.hpp"
 #include "lib/topology/cpu_set.hpp"
 
 namespace pinion::pool {
+
+/// A place in the arena for a worker's ring, what the manager says to it, and its bell.
+struct Seat {
+  bool taken = false;
+  std::uint64_t position = 0;  // task positions below it have been used here
+};
 
 struct Lane {
   enum class State : std::uint8_t {
@@ -31,10 +40,11 @@ struct Lane {
     starting,  // born, not ready
     ready,
     leaving,  // told to leave
-    killed,   // SIGKILL was sent, or will be as soon as it is born
+    killed,   // SIGKILL was sent, or will be as soon as it is born; a thread was told to end
   };
 
   unsigned index = 0;
+  unsigned seat = 0;
   State state = State::none;
   std::uint32_t generation = 0;
 
@@ -70,8 +80,10 @@ struct Lane {
 
   pid_t pid = 0;
   os::Fd pidfd;
-  bool watched = false;  // by the service thread
-  os::Fd eventfd;        // of all generations
+  std::shared_ptr<start::LocalWorker> local;  // null: it is a process
+  std::vector<ring::BlockRef> held;  // arguments that the thread may still read, once abandoned
+  bool watched = false;              // by the service thread
+  os::Fd eventfd;                    // of all generations on this seat
   topology::CpuSet cpus;
   int numa_node = -1;
   int memory_node = -1;                // where its segment begins, as the kernel says
@@ -132,11 +144,34 @@ struct Lane {
     return within ? segment->begin() + offset : nullptr;
   }
 
-  /// Its process is to end now. It is given nothing more.
+  /// Its process is to end now. It is given nothing more. A thread ends when what runs has ended:
+  /// nothing more starts in it.
   void kill() noexcept {
     if (killed_ns == 0) killed_ns = os::now_ns();
     state = State::killed;
-    if (pidfd) os::send_signal(pidfd.get(), SIGKILL);
+    if (local != nullptr) {
+      line->revoked_end.store(ring::revoked_all, std::memory_order_release);
+      ring::rare_barrier(fencing);  // EDGE claim
+      bell.ring(true);
+      local->told_to_end();
+    } else if (pidfd) {
+      os::send_signal(pidfd.get(), SIGKILL);
+    }
+  }
+  /// It was told to end, and does not run to the end of what it has.
+  [[nodiscard]] bool winds_up() const noexcept {
+    return local != nullptr && state == State::killed;
+  }
+  /// Its status, once it has ended; then it is reaped.
+  [[nodiscard]] std::optional<ExitStatus> reap() const noexcept {
+    return local != nullptr ? local->reap() : os::reap(pidfd.get());
+  }
+  /// What a task threw, where it is a thread that says so: the object itself.
+  [[nodiscard]] std::exception_ptr original(std::span<const std::byte> bytes) const noexcept {
+    return local != nullptr ? local->errors().find(bytes) : nullptr;
+  }
+  void drop_original(std::span<const std::byte> bytes) const noexcept {
+    if (local != nullptr) local->errors().drop(bytes);
   }
 
   void reset_flights(std::uint32_t count) {

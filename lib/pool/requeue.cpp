@@ -60,13 +60,17 @@ void Dispatcher::requeue(Lane& lane, std::uint16_t number) {
   state_.put_back({&entry, nullptr});
 }
 
+bool Dispatcher::may_retry(const Flight& flight) const noexcept {
+  const Side* const side = flight.entry->side;
+  if (side == nullptr || side->attempts >= side->options.retries) return false;
+  return !flight.stopping && !state_.stopped();
+}
+
 bool Dispatcher::retry(Lane& lane, std::uint16_t number) {
   const Flight& flight = lane.flights[number];
-  Side* const side = flight.entry->side;
-  if (side == nullptr || side->attempts >= side->options.retries) return false;
-  if (flight.stopping || state_.stopped()) return false;
+  if (!may_retry(flight)) return false;
   reserve_requeue(lane, {&number, 1});
-  ++side->attempts;
+  ++flight.entry->side->attempts;
   ++state_.counters.retried;
   requeue(lane, number);
   return true;

@@ -76,11 +76,18 @@ void Service::make_thread() {
   ::pthread_setname_np(thread_, "pinion-service");
 }
 
-void Service::start(start::WorkerMain worker_main) {
-  worker_main_ = worker_main;
+void Service::start(const start::WorkerCode& code) {
+  code_ = code;
   make_thread();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return ready_ || start_over_; });
+  const auto over = [&] { return ready_ || start_over_; };
+  while (state_.serial && !over()) {  // the workers start in this thread
+    lock.unlock();
+    turns_.run_workers_here();
+    lock.lock();
+    changed_.wait_for(lock, std::chrono::milliseconds(1), over);
+  }
+  changed_.wait(lock, over);
   if (ready_) return;
   const std::exception_ptr error = begin_error_;
   lock.unlock();
@@ -128,7 +135,7 @@ void Service::run() noexcept {
 /// Starts everybody. False where that failed: then nothing runs.
 bool Service::begin() noexcept {
   try {
-    fleet_.start(worker_main_);
+    fleet_.start(code_);
     watch_nursery();
     watch_processes();
     while (state_.start_error.empty() && state_.ready_workers < state_.workers) {

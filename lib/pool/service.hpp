@@ -25,7 +25,7 @@ class Service {
 
   /// Makes the thread, and waits until all workers are ready. Throws `StartError`; then nothing is
   /// left running.
-  void start(start::WorkerMain worker_main);
+  void start(const start::WorkerCode& code);
   /// Waits until the last worker and the last callback have ended; false when the time ran out.
   bool join(std::int64_t deadline_ns);
   /// Joins the thread itself. Called by: the pool's end.
@@ -68,7 +68,7 @@ class Service {
   bool running_ = false;
   bool fine_timeouts_ = true;
   bool unwatched_ = false;  // somebody's end could not be watched for yet
-  start::WorkerMain worker_main_ = nullptr;
+  start::WorkerCode code_;
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
   std::exception_ptr begin_error_;

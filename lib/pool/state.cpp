@@ -1,7 +1,10 @@
 #include "lib/pool/state.hpp"
 
-#include "lib/os/membarrier.hpp"
+#include <algorithm>
+#include <new>
+#include <string>
 
+#include "lib/os/membarrier.hpp"
 #include "lib/pool/side.hpp"
 #include "lib/pool/stream_job.hpp"
 
@@ -40,6 +43,9 @@ namespace {
 /// Above so many workers a membarrier interrupts too many cores for every park.
 constexpr unsigned asymmetric_workers_max = 16;
 
+/// Threads that may be abandoned at a time: each keeps its memory until it has ended.
+constexpr unsigned abandoned_threads_max = 32;
+
 /// About what a wake-up costs: two of them, measured at 7 to 25 us one way.
 constexpr std::int64_t spin_ns = 50'000;
 
@@ -63,8 +69,11 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
       workers(static_cast<unsigned>(plan.workers.size())),
       crowded(cores_of(plan) != 0 && workers > cores_of(plan)),
       spin_ns(pool::spin_ns),
+      serial(options.start_method == StartMethod::serial),
+      local(serial || options.start_method == StartMethod::thread),
       capacity(capacity_for(options)),
-      arena(workers, capacity, options.arena_bytes),
+      arena({workers, local ? workers + abandoned_threads_max : workers, capacity, local},
+            options.arena_bytes),
       modules(arena.modules()),
       ledger(pool_ledger),
       fencing(workers <= asymmetric_workers_max && os::register_membarrier()
@@ -77,7 +86,7 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
       idle_lanes(workers),
       open_lanes(workers),
       spin(spin_ns) {
-  const shm::ManagerLayout& layout = arena.layout();
+  seats.resize(arena.layout().workers);
   for (unsigned i = 0; i < workers; ++i) {
     auto lane = std::make_unique<Lane>();
     lane->index = i;
@@ -86,26 +95,44 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
     lane->numa_node = plan.workers[i].numa_node;
     if (lane->cpus.count() == 1) lane->only_cpu = static_cast<int>(lane->cpus.members().front());
     lane->fencing = fencing;
-    lane->line = reinterpret_cast<ring::ManagerLine*>(arena.at(layout.line(i)));
-    lane->line->collector_cpu.store(-1, std::memory_order_relaxed);
-    lane->verdicts = reinterpret_cast<ring::Verdict*>(arena.at(layout.verdicts(i)));
-    lane->eventfd = os::make_eventfd();
-    lane->bell = ring::Bell(reinterpret_cast<std::atomic<std::uint32_t>*>(
-                                arena.bell_memory() + arena.bell_layout().worker(i)),
-                            lane->eventfd.get(), fencing);
-    if constexpr (!shm::TaskRing::shared_indices) {
-      lane->tasks = shm::TaskRing::Producer(arena.at(layout.task_ring(i)), capacity.ring_slots, 0);
-    }
+    take_seat(*lane);
     lanes.push_back(std::move(lane));
   }
   to_ring.reserve(workers);
   lanes_here.reserve(workers);
 }
 
+void State::take_seat(Lane& lane) {
+  const auto free =
+      std::find_if(seats.begin(), seats.end(), [](const Seat& s) { return !s.taken; });
+  if (free == seats.end()) {
+    throw ResourceError("abandoned threads", std::to_string(seats.size() - workers) + " run",
+                        "let tasks end when this_task::stop_requested() says so, or use a start "
+                        "method whose workers can be killed");
+  }
+  lane.eventfd = os::make_eventfd();  // the one before may still ring for the one before
+  lane.seat = static_cast<unsigned>(free - seats.begin());
+  free->taken = true;
+  const shm::ManagerLayout& layout = arena.layout();
+  lane.line = new (arena.at(layout.line(lane.seat))) ring::ManagerLine{};
+  lane.line->collector_cpu.store(collector_cpu, std::memory_order_relaxed);
+  lane.verdicts = reinterpret_cast<ring::Verdict*>(arena.at(layout.verdicts(lane.seat)));
+  for (std::uint32_t i = 0; i < capacity.flights; ++i) new (&lane.verdicts[i]) ring::Verdict{};
+  auto* const word = new (arena.bell_memory() + arena.bell_layout().worker(lane.seat))
+      std::atomic<std::uint32_t>(0);
+  lane.bell = ring::Bell(word, lane.eventfd.get(), fencing);
+  if constexpr (!shm::TaskRing::shared_indices) {
+    // Beyond what lies there: a position is a message's for ever.
+    const std::uint64_t position = std::max(lane.tasks.position(), free->position);
+    lane.tasks = shm::TaskRing::Producer(arena.at(layout.task_ring(lane.seat)), capacity.ring_slots,
+                                         position);
+  }
+}
+
 void State::skip_lap([[maybe_unused]] Lane& lane) noexcept {
   if constexpr (!shm::TaskRing::shared_indices) {
     lane.tasks =
-        shm::TaskRing::Producer(arena.at(arena.layout().task_ring(lane.index)), capacity.ring_slots,
+        shm::TaskRing::Producer(arena.at(arena.layout().task_ring(lane.seat)), capacity.ring_slots,
                                 lane.tasks.position() + capacity.ring_slots);
   }
 }
@@ -114,9 +141,9 @@ void State::remake_rings([[maybe_unused]] Lane& lane) {
   if constexpr (shm::TaskRing::shared_indices) {
     // A dead worker may have left its index anywhere: both queues begin anew.
     lane.tasks =
-        shm::TaskRing::Producer(arena.bell_memory() + arena.bell_layout().task_ring(lane.index),
+        shm::TaskRing::Producer(arena.bell_memory() + arena.bell_layout().task_ring(lane.seat),
                                 capacity.ring_slots, lane.tasks.position());
-    shm::ResultRing::Producer(result_ring_memory(lane.index), capacity.ring_slots,
+    shm::ResultRing::Producer(result_ring_memory(lane), capacity.ring_slots,
                               lane.results.position());
   }
 }

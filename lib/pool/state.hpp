@@ -23,6 +23,7 @@
 #include "lib/pool/backlog.hpp"
 #include "lib/pool/baton.hpp"
 #include "lib/pool/callbacks.hpp"
+#include "lib/pool/in_place.hpp"
 #include "lib/pool/lane.hpp"
 #include "lib/pool/lane_set.hpp"
 #include "lib/pool/ledger.hpp"
@@ -51,6 +52,8 @@ struct State {
   os::ForkGuard guard;
 
   mutable std::mutex mutex;
+  const bool serial;  // callers run the workers
+  const bool local;   // workers are in this process
   const shm::Capacity capacity;
   Arena arena;
   start::ModuleTable modules;
@@ -59,6 +62,7 @@ struct State {
   os::Fd eventfd;   // wakes the service thread
   ring::Bell bell;  // the manager's
   std::vector<std::unique_ptr<Lane>> lanes;
+  std::vector<Seat> seats;     // at least one a lane
   LaneSet idle_lanes;          // ready, with nothing to do
   LaneSet open_lanes;          // ready, with room
   std::vector<Lane*> to_ring;  // pushed to since the lock was taken
@@ -84,6 +88,7 @@ struct State {
   start::KeptCall initializer;
   start::KeptCall finalizer;
   start::KeptCall exception_handler;
+  std::uint64_t held_arguments = 0;  // bytes of tasks that abandoned threads may still read
 
   // The baton's owner's:
   os::SpinBudget spin;
@@ -91,6 +96,7 @@ struct State {
   std::vector<Lane*> lanes_here;  // workers bound to that core
 
   Baton baton;
+  InPlace in_place;
   Callbacks callbacks;
 
   // Read without the lock:
@@ -127,10 +133,12 @@ struct State {
   }
 
   /// With rings that have shared indices: where they lie, in the bell segment.
-  [[nodiscard]] std::byte* result_ring_memory(unsigned worker) const noexcept {
-    return arena.bell_memory() + arena.bell_layout().result_ring(worker);
+  [[nodiscard]] std::byte* result_ring_memory(const Lane& lane) const noexcept {
+    return arena.bell_memory() + arena.bell_layout().result_ring(lane.seat);
   }
   void remake_rings(Lane& lane);
+  /// Gives the lane a place that nobody has. Throws `ResourceError` where there is none.
+  void take_seat(Lane& lane);
   /// A newborn that comes too late would wait for the next task's position: it never comes.
   void skip_lap(Lane& lane) noexcept;
 

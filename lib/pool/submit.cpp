@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/os/clock.hpp"
 #include "lib/pool/core.hpp"
 #include "lib/pool/side.hpp"
 
@@ -73,7 +74,7 @@ LedgerEntry* Core::submit(const detail::Submission& s) {
     entry = &open_entry(s.options);
     dispatcher_.submit(*entry, token, flags, std::span(s.inline_arguments, s.inline_bytes));
   }
-  look_after();
+  set_going();
   return entry;
 }
 
@@ -156,7 +157,7 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
       dispatcher_.submit(*entry, token, flags, std::move(kept));
     }
   }
-  look_after();
+  set_going();
   return entry;
 }
 
@@ -189,6 +190,12 @@ void Core::look_after() noexcept {
   }
 }
 
+/// What was accepted is on its way when this returns; with the start method `serial` it has run.
+void Core::set_going() {
+  look_after();
+  if (state_.serial) turns_.run_in_place(os::never_ns);
+}
+
 LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOptions* options) {
   require_same_process();
   check(options);
@@ -219,7 +226,7 @@ LedgerEntry* Core::submit_map(std::unique_ptr<detail::MapJob> job, const TaskOpt
       dispatcher_.submit(kept);
     }
   }
-  look_after();
+  set_going();
   return entry;
 }
 

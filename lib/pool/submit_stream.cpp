@@ -48,7 +48,7 @@ bool Core::extend_stream(StreamJob& job, std::vector<detail::StreamArgument>&& a
                          std::memory_order_relaxed);
     dispatcher_.submit(map);
   }
-  look_after();
+  set_going();
   return true;
 }
 

@@ -32,6 +32,14 @@ struct Copier<> {
 }  // namespace
 
 void throw_anew(const std::exception_ptr& error) {
+  std::exception_ptr original;
+  try {
+    std::rethrow_exception(error);
+  } catch (const OriginalError& e) {
+    original = e.error;
+  } catch (...) {
+  }
+  if (original != nullptr) std::rethrow_exception(original);
   Copier<WorkerLost, TaskTimeout, Cancelled, PoolTerminated, EncodingError, ResourceError>::copy(
       error);
 }

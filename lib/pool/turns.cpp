@@ -1,9 +1,13 @@
 #include "lib/pool/turns.hpp"
 
+#include <poll.h>
 #include <sched.h>
 #include <pinion/errors.hpp>
 
 #include <algorithm>
+#include <memory>
+#include <stdexcept>
+#include <vector>
 
 namespace pinion::pool {
 
@@ -148,24 +152,95 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
   }
 }
 
+bool Turns::run_workers_here() {
+  std::vector<std::shared_ptr<start::LocalWorker>> workers;
+  {
+    const Locked lock(state_);
+    for (const auto& lane : state_.lanes) {
+      if (lane->local != nullptr) workers.push_back(lane->local);
+    }
+  }
+  bool ran = false;
+  for (const auto& worker : workers) ran |= worker->run_here();
+  return ran;
+}
+
+/// Something waits, and a worker that was replaced could run it.
+bool Turns::awaits_successor() const {
+  const std::lock_guard lock(state_.mutex);
+  if (state_.stopped() || (state_.backlog.empty() && !state_.anything_bound())) return false;
+  return std::any_of(state_.lanes.begin(), state_.lanes.end(),
+                     [](const auto& lane) { return !lane->takes_tasks(); });
+}
+
+bool Turns::run_in_place(std::int64_t deadline_ns) {
+  if (state_.in_place.inside()) return false;
+  const InPlace::Turn turn(state_.in_place, deadline_ns);
+  bool any = false;
+  while (turn) {
+    bool worked = run_workers_here();
+    if (!turn) return true;  // it took too long: others have gone on
+    {
+      const Held held = take_urgently();
+      worked |= collector_.collect();
+      take_back_due();
+      const Locked lock(state_);
+      takeback_.balance();  // control messages that wait for slots
+    }
+    if (worked) {
+      any = true;
+      continue;
+    }
+    if (!awaits_successor() || os::now_ns() >= deadline_ns) break;
+    ::poll(nullptr, 0, 1);  // the service thread is about to make it
+  }
+  return any;
+}
+
+/// Runs what there is to run. What another thread runs is looked at once a millisecond: this start
+/// method is for finding faults.
+template <class Reached>
+bool Turns::wait_in_place(Reached&& reached, std::int64_t deadline_ns) {
+  constexpr std::int64_t look_ns = 1'000'000;
+  if (!state_.guard.same_process()) {
+    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+  }
+  for (;;) {
+    if (reached()) return true;
+    if (state_.in_place.inside()) {
+      throw std::logic_error(
+          "a task waits for something of its own pool, whose start method is serial: it would wait "
+          "for ever, since nothing else runs until it returns");
+    }
+    const std::int64_t look = std::min(deadline_ns, os::add_ns(os::now_ns(), look_ns));
+    if (run_in_place(look)) continue;
+    poll();
+    if (reached()) return true;
+    if (os::now_ns() >= deadline_ns) return false;
+    if (os::now_ns() < look) ::poll(nullptr, 0, 1);
+  }
+}
+
 bool Turns::wait_for(LedgerEntry& entry, std::int64_t deadline_ns) {
   if (entry.done()) return true;
+  if (state_.serial) return wait_in_place([&] { return entry.done(); }, deadline_ns);
   return wait(
       &entry, [&] { detail::set_waited(entry.state); }, [&] { return entry.done(); }, deadline_ns);
 }
 
 bool Turns::wait_for_fewer(std::uint64_t limit, bool or_refusing, std::int64_t deadline_ns) {
+  const auto reached = [&] {
+    return state_.pending.load(std::memory_order_relaxed) < limit ||
+           (or_refusing && state_.refusing.load(std::memory_order_relaxed));
+  };
+  if (state_.serial) return wait_in_place(reached, deadline_ns);
   return wait(
       &state_.pending,
       [&] {  // with the lock, so that the one who counts down sees it, or we see what it counted
         const std::lock_guard lock(state_.mutex);
         state_.room_wanted.store(true, std::memory_order_relaxed);
       },
-      [&] {
-        return state_.pending.load(std::memory_order_relaxed) < limit ||
-               (or_refusing && state_.refusing.load(std::memory_order_relaxed));
-      },
-      deadline_ns);
+      reached, deadline_ns);
 }
 
 bool Turns::wait_for_room(std::int64_t deadline_ns) {
@@ -174,6 +249,7 @@ bool Turns::wait_for_room(std::int64_t deadline_ns) {
 
 bool Turns::wait_until(const void* subject, const std::function<bool()>& reached,
                        std::int64_t deadline_ns) {
+  if (state_.serial) return wait_in_place(reached, deadline_ns);
   return wait(
       subject, [] {}, reached, deadline_ns);
 }

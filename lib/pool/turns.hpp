@@ -31,6 +31,12 @@ class Turns {
   void wait_for_callbacks(const std::function<bool()>& reached);
   /// Takes in what has arrived, if nobody else collects.
   void poll();
+  /// The start method `serial`: the calling thread runs the workers until nothing is left to do,
+  /// when it is its turn. False if there was nothing, or it was not by the deadline; inside a task
+  /// of the pool, whose turn goes on.
+  bool run_in_place(std::int64_t deadline_ns);
+  /// One round of it, without collecting.
+  bool run_workers_here();
   /// Called by the baton's owner after it has collected, and after burials.
   void take_back_due();
 
@@ -68,6 +74,9 @@ class Turns {
   Turn collect_until(Reached&& reached, std::int64_t deadline_ns);
   template <class Reached>
   Turn collect_as_owner(Reached&& reached, std::int64_t deadline_ns, bool back_soon);
+  [[nodiscard]] bool awaits_successor() const;
+  template <class Reached>
+  bool wait_in_place(Reached&& reached, std::int64_t deadline_ns);
   template <class Reached>
   void park(Reached&& reached, std::int64_t deadline_ns);
   bool relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept;

@@ -70,7 +70,7 @@ class Verifier {
 
   /// Nothing is pending: what tasks that were taken back still hold, and the options' calls.
   void check_arguments() {
-    std::uint64_t held = 0;
+    std::uint64_t held = state_.held_arguments;
     for (const start::KeptCall* call :
          {&state_.initializer, &state_.finalizer, &state_.exception_handler}) {
       if (call->present) held += shm::Space::rounded(call->bytes);

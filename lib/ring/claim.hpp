@@ -100,6 +100,9 @@ constexpr std::uint32_t items_started(std::uint64_t progress) noexcept {
   return static_cast<std::uint32_t>(progress);
 }
 
+/// `revoked_end` of a worker that was abandoned: nothing more may start there.
+inline constexpr std::uint64_t revoked_all = ~std::uint64_t{0};
+
 /// Worker: takes up the task at `position`. False: it was taken back and must not run.
 template <class Atomics>
 inline bool claim(BasicWorkerLine<Atomics>& mine, const BasicManagerLine<Atomics>& theirs,
@@ -112,7 +115,7 @@ inline bool claim(BasicWorkerLine<Atomics>& mine, const BasicManagerLine<Atomics
   const std::uint64_t end = load_behind<Atomics>(theirs.revoked_end, std::memory_order_acquire);
   if (position >= end) [[likely]]
     return true;
-  if (end == ~std::uint64_t{0}) return false;  // abandoned: nothing more may start here
+  if (end == revoked_all) return false;
   return verdict.revoked.load(std::memory_order_relaxed) != position + 1;
 }
 

@@ -72,6 +72,7 @@ enum class ResultKind : std::uint8_t {
   start_failed,  // the initializer threw: an encoded exception, on no flight
   left,          // the worker leaves after this; words[0]: 1 if its finalizer threw
   too_large,     // it holds more memory than a worker may: it is to be replaced, on no flight
+  gave_up,       // a thread that cannot go on, where a process would abort; on no flight
 };
 
 enum ResultFlags : std::uint8_t { result_is_inline = 1 };

@@ -160,7 +160,7 @@ Newborn Spawner::make(Birth birth, const BirthFds& fds, std::int64_t) {
     std::array<std::byte, sizeof birth> bytes;
     std::memcpy(bytes.data(), &birth, sizeof birth);
     os::send_message(ours.get(), bytes, fds.fd);
-    return {pid, std::move(pidfd)};
+    return {pid, std::move(pidfd), nullptr};
   } catch (...) {
     ::kill(pid, SIGKILL);
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {

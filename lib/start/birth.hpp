@@ -3,8 +3,13 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
+
+#include "lib/shm/segment.hpp"
+#include "lib/start/original_errors.hpp"
 
 namespace pinion::start {
 
@@ -27,7 +32,8 @@ struct Birth {
   pid_t manager = 0;
   std::uint32_t worker = 0;
   std::uint32_t generation = 0;
-  std::uint32_t workers = 0;  // of the pool
+  std::uint32_t seat = 0;   // where its rings and its bell lie
+  std::uint32_t seats = 0;  // of the pool
   std::uint64_t task_position = 0;
   std::uint64_t result_position = 0;
   std::uint32_t ring_slots = 0;  // with `flights`: shm::Capacity
@@ -59,11 +65,52 @@ enum BirthFd : unsigned {
   birth_fds
 };
 
+/// The segments as they are mapped already: a worker in this process shares them, and keeps them.
+struct BirthMemory {
+  std::shared_ptr<shm::Segment> manager;
+  std::shared_ptr<shm::Segment> own;
+  std::shared_ptr<shm::Segment> bells;
+};
+
 struct BirthFds {
   int fd[birth_fds];
+  const BirthMemory* memory = nullptr;  // for workers in this process
+};
+
+/// What a worker in this process has. Stays where it is for as long as the worker runs.
+struct LocalHome {
+  BirthMemory memory;
+  int manager_eventfd = -1;
+  int own_eventfd = -1;
+  bool has_thread = false;  // of its own
+  OriginalErrors errors;
 };
 
 /// The worker's main function (floor 5); what it returns is the exit code.
 using WorkerMain = int (*)(const Birth&, const BirthFds&);
+/// The same for a thread.
+using LocalMain = int (*)(const Birth&, LocalHome&);
+
+/// A worker without a thread of its own (floor 5).
+class Guest {
+ public:
+  enum class Outcome {
+    nothing,  ///< there was nothing to do
+    worked,
+    over,  ///< it has left, or could not start
+  };
+  virtual ~Guest() = default;
+  /// In the calling thread, until nothing is left to do.
+  virtual Outcome run() = 0;
+};
+using GuestMaker = std::unique_ptr<Guest> (*)(const Birth&, LocalHome&);
+
+/// What workers run.
+struct WorkerCode {
+  WorkerMain process = nullptr;
+  LocalMain thread = nullptr;
+  GuestMaker guest = nullptr;
+  sigset_t signals{};  // that threads block: those of the pool's maker
+};
 
 }  // namespace pinion::start

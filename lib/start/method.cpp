@@ -71,10 +71,9 @@ StartMethod choose_method(StartMethod wanted) {
       return wanted;
     case StartMethod::thread:
     case StartMethod::serial:
-      break;
+      return wanted;
   }
-  throw std::invalid_argument(
-      "PoolOptions::start_method: this version starts workers by fork, forkserver and spawn");
+  throw std::invalid_argument("PoolOptions::start_method is none of its values");
 }
 
 }  // namespace start

@@ -193,7 +193,7 @@ Newborn Nursery::make(Birth birth, const BirthFds& fds, std::int64_t deadline_ns
       end_process(a.pid);
       os::throw_errno(EMFILE, "starting a worker: its pidfd could not be received");
     }
-    return {a.pid, os::move_high(std::move(received.fds[0]))};
+    return {a.pid, os::move_high(std::move(received.fds[0])), nullptr};
   }
 }
 

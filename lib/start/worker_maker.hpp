@@ -1,18 +1,22 @@
-// Whoever makes worker processes for a pool.
+// Whoever makes workers for a pool.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "lib/os/fd.hpp"
 #include "lib/start/birth.hpp"
 
 namespace pinion::start {
 
+class LocalWorker;
+
 struct Newborn {
   pid_t pid = 0;
-  os::Fd pidfd;
+  os::Fd pidfd;                        // readable when it has ended
+  std::shared_ptr<LocalWorker> local;  // null: it is a process
 };
 
 /// Called by: the service thread, which must outlive every worker: their parent-death signal

@@ -42,6 +42,22 @@ void let_it_start() { std::this_thread::sleep_for(30ms); }
 
 }  // namespace
 
+TEST_CASE("a map of coroutines is cancelled between two of its items") {
+  CheckedPool pool(PoolOptions{.processes = 1, .child_concurrency = 1});
+  const auto short_item = [](int x) -> pinion::Task<int> {
+    co_await pinion::yield();
+    co_return x;
+  };
+  for (int i = 0; i < 300; ++i) {
+    auto map = pool.map_async(short_item, numbers(5000), 5000);
+    auto behind = pool.apply_async(short_item, 1);  // so that messages are looked for
+    std::this_thread::sleep_for(std::chrono::microseconds(100 + i));
+    static_cast<void>(map.cancel());
+    REQUIRE(map.wait(10s));
+    CHECK(behind.get(10s) == 1);
+  }
+}
+
 TEST_CASE("a request to stop is not lost where it is not known whether the task has started") {
   CheckedPool pool(1);
   int asked = 0;

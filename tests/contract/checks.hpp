@@ -34,12 +34,24 @@ class CheckedPool : public pinion::Pool {
   }
 };
 
+inline bool workers_are_processes() {
+  const auto method = pinion::default_start_method();
+  return method != pinion::StartMethod::thread && method != pinion::StartMethod::serial;
+}
+/// Says that a case is left out where workers are no processes, and why.
+inline bool left_out(const char* why) {
+  if (workers_are_processes()) return false;
+  MESSAGE("left out, since with this start method ", why);
+  return true;
+}
+
 /// Whether pools of this test have a process besides their workers.
 inline bool pools_have_nursery() {
-  return pinion::default_start_method() != pinion::StartMethod::spawn;
+  return workers_are_processes() && pinion::default_start_method() != pinion::StartMethod::spawn;
 }
 /// How many processes a pool has.
 inline std::size_t processes_with(std::size_t workers) {
+  if (!workers_are_processes()) return 0;
   return workers + (pools_have_nursery() ? 1 : 0);
 }
 

@@ -71,7 +71,9 @@ void basic_suite(const PoolOptions& options) {
   CHECK(pool.apply(through_a_pipe, text) == text);
   std::this_thread::sleep_for(30ms);  // asleep, if it ever sleeps
   CHECK(pool.apply(square, 12) == 144);
-  CHECK_THROWS_AS(pool.apply([] { ::_exit(1); }), pinion::WorkerLost);
+  if (workers_are_processes()) {
+    CHECK_THROWS_AS(pool.apply([] { ::_exit(1); }), pinion::WorkerLost);
+  }
   CHECK(pool.apply(through_a_pipe, "again") == "again");
 }
 
@@ -193,9 +195,7 @@ TEST_CASE("bad values are refused by the option's name") {
   CHECK(names(refusal({.child_concurrency = 0}), "child_concurrency"));
   CHECK(names(refusal({.child_concurrency = 65537}), "child_concurrency"));
   CHECK(names(refusal({.max_pending = 0}), "max_pending"));
-  for (const StartMethod method : {StartMethod::thread, StartMethod::serial}) {
-    CHECK(names(refusal({.start_method = method}), "start_method"));
-  }
+  CHECK(names(refusal({.start_method = static_cast<StartMethod>(99)}), "start_method"));
 }
 
 TEST_CASE("chunks of no or of negative size are refused (edge case 9)") {
@@ -211,7 +211,8 @@ TEST_CASE("chunks of no or of negative size are refused (edge case 9)") {
 
 TEST_CASE("the start methods that there are") {
   for (const StartMethod method :
-       {StartMethod::automatic, StartMethod::fork, StartMethod::forkserver, StartMethod::spawn}) {
+       {StartMethod::automatic, StartMethod::fork, StartMethod::forkserver, StartMethod::spawn,
+        StartMethod::thread, StartMethod::serial}) {
     CheckedPool pool(PoolOptions{.processes = 1, .start_method = method});
     CHECK(pool.apply(square, 5) == 25);
   }

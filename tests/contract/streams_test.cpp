@@ -160,6 +160,7 @@ TEST_CASE("an item's error is thrown at its turn, and the stream goes on (edge c
 }
 
 TEST_CASE("a worker that dies costs a stream one item") {
+  if (left_out("a task ends its process")) return;
   CheckedPool pool(2);
   auto stream = pool.imap_unordered(die_at_seven, numbers(60), {.chunksize = 5});
   std::set<int> values;

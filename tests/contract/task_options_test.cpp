@@ -59,6 +59,7 @@ int too_slow_once(int ms) { return pinion::this_task::attempt() == 1 ? slow(ms) 
 }  // namespace
 
 TEST_CASE("fail_fast: an item that fails ends what has not started") {
+  if (left_out("a task ends its process")) return;
   CheckedPool pool(2);
   const TaskOptions options{.fail_fast = true};
   for (const auto chunk : {Chunking(1), Chunking(50), Chunking(2000), Chunking()}) {
@@ -174,6 +175,7 @@ TEST_CASE("retries in maps and streams: each item by itself, whatever the chunk"
 }
 
 TEST_CASE("an item that kills its worker each time ends, and the pool goes on (edge case 37)") {
+  if (left_out("a task ends its process")) return;
   CheckedPool pool(2);
   const TaskOptions options{.retries = 3};
   const auto poison = [](int i) {
@@ -189,6 +191,7 @@ TEST_CASE("an item that kills its worker each time ends, and the pool goes on (e
 }
 
 TEST_CASE("a task that is bound to a worker runs there, and in its successor") {
+  if (left_out("a task ends its process")) return;
   CheckedPool pool(3);
   for (unsigned worker = 0; worker < 3; ++worker) {
     const TaskOptions options{.worker = worker};

@@ -104,6 +104,7 @@ TEST_CASE("what a finalizer throws is counted") {
 }
 
 TEST_CASE("a finalizer that does not end, or dies, holds nobody up") {
+  if (left_out("it ends its process")) return;
   NothingLeft nothing;
   CheckedPool hangs(
       PoolOptions{.processes = 1, .start_limit = 1s, .finalizer = pinion::call([] { ::pause(); })});

@@ -17,6 +17,10 @@ int main(int argc, char** argv) {
       pinion::set_start_method(pinion::StartMethod::forkserver);
     } else if (method == "spawn") {
       pinion::set_start_method(pinion::StartMethod::spawn);
+    } else if (method == "thread") {
+      pinion::set_start_method(pinion::StartMethod::thread);
+    } else if (method == "serial") {
+      pinion::set_start_method(pinion::StartMethod::serial);
     } else {
       std::fprintf(stderr, "PINION_TEST_START is no start method: %s\n", name);
       return 2;

@@ -1,6 +1,7 @@
 // A map: how its items are encoded, chunk by chunk, and the loop that a worker runs over them.
 #pragma once
 
+#include <cxxabi.h>
 #include <pinion/detail/call.hpp>
 #include <pinion/detail/pool_core.hpp>
 
@@ -152,6 +153,8 @@ struct MapThunk {
         task.item = i;
         run_item(task, values, i, item(i), f);
       }
+    } catch (const abi::__forced_unwind&) {
+      throw;  // pthread_exit: the end of the thread, not of the item
     } catch (...) {
       task.item_failed(i);
       task.failed = true;

@@ -183,7 +183,7 @@ bool Turns::run_in_place(std::int64_t deadline_ns) {
     {
       const Held held = take_urgently();
       worked |= collector_.collect();
-      stop_failing();
+      take_back_due();
       const Locked lock(state_);
       takeback_.balance();  // control messages that wait for slots
     }

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <unistd.h>
 #include <pinion/errors.hpp>
 
 #include <algorithm>
@@ -120,6 +121,7 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
   if (!state_.guard.same_process()) {
     throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
   }
+  if (state_.local) refuse_own_workers();
   Baton::Waiter waiter;
   waiter.subject = subject;
   for (;;) {
@@ -149,6 +151,18 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
     } else if (os::now_ns() >= deadline_ns) {
       return false;
     }
+  }
+}
+
+/// Where all workers waited so, none would be left to do what they wait for.
+void Turns::refuse_own_workers() const {
+  const pid_t self = ::gettid();
+  const Locked lock(state_);
+  for (const auto& lane : state_.lanes) {
+    if (lane->local == nullptr || lane->local->id() != self) continue;
+    throw std::logic_error(
+        "a task waits for something of its own pool, whose workers are threads: if all did, they "
+        "would wait for ever. Submit it and return, or wait for it in another pool");
   }
 }
 

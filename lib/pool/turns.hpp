@@ -37,6 +37,7 @@ class Turns {
   bool run_in_place(std::int64_t deadline_ns);
   /// One round of it, without collecting.
   bool run_workers_here();
+  void refuse_own_workers() const;
   /// Called by the baton's owner after it has collected, and after burials.
   void take_back_due();
 

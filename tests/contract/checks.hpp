@@ -38,11 +38,13 @@ inline bool workers_are_processes() {
   const auto method = pinion::default_start_method();
   return method != pinion::StartMethod::thread && method != pinion::StartMethod::serial;
 }
-/// Says that a case is left out where workers are no processes, and why.
-inline bool left_out(const char* why) {
-  if (workers_are_processes()) return false;
-  MESSAGE("left out, since with this start method ", why);
-  return true;
+/// Says that a case is left out where workers are no processes, or where `applies`, and why.
+inline bool left_out(const std::string& why, bool applies = !workers_are_processes()) {
+  if (applies) MESSAGE("left out, since with this start method ", why);
+  return applies;
+}
+inline bool runs_in_place() {
+  return pinion::default_start_method() == pinion::StartMethod::serial;
 }
 
 /// Whether pools of this test have a process besides their workers.

@@ -11,7 +11,9 @@
 #include <thread>
 #include <vector>
 
-using namespace std::chrono_literals;
+#include "tests/contract/checks.hpp"
+
+using namespace checks;
 using pinion::Pool;
 
 namespace {
@@ -28,11 +30,6 @@ int die(int signal) {
   return 0;
 }
 int leave(int code) { ::_exit(code); }
-std::vector<int> numbers(int n) {
-  std::vector<int> v(static_cast<std::size_t>(n));
-  std::iota(v.begin(), v.end(), 0);
-  return v;
-}
 int slow(int ms) {
   std::this_thread::sleep_for(std::chrono::milliseconds(ms));
   return ms;

@@ -11,7 +11,10 @@
 #include <thread>
 #include <vector>
 
+#include "tests/contract/checks.hpp"
+
 using namespace std::chrono_literals;
+using checks::left_out;
 using pinion::Pool;
 
 namespace {

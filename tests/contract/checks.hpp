@@ -41,7 +41,7 @@ inline bool workers_are_processes() {
 /// Says that a case is left out where workers are no processes, and why.
 inline bool left_out(const char* why) {
   if (workers_are_processes()) return false;
-  MESSAGE("left out: with this start method " + std::string(why));
+  MESSAGE("left out: with this start method ", std::string(why));
   return true;
 }
 

@@ -160,7 +160,8 @@ bool Service::begin() noexcept {
     try {
       abandon();
       watch_processes();
-      handle_events(os::now_ns() + (unwatched_ ? unwatched_ns : outstanding_ns));
+      const std::int64_t again_ns = os::now_ns() + (unwatched_ ? unwatched_ns : outstanding_ns);
+      handle_events(std::min(again_ns, fleet_.next_event_ns()));
     } catch (...) {
       break;
     }

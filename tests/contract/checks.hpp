@@ -40,7 +40,7 @@ inline bool workers_are_processes() {
 }
 /// Says that a case is left out where workers are no processes, or where `applies`, and why.
 inline bool left_out(const std::string& why, bool applies = !workers_are_processes()) {
-  if (applies) MESSAGE("left out, since with this start method ", why);
+  if (applies) MESSAGE("left out: with this start method ", why);
   return applies;
 }
 inline bool runs_in_place() {

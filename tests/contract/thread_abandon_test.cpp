@@ -183,6 +183,19 @@ TEST_CASE("pthread_exit in a task is the end of its thread") {
   CHECK(eventually([&] { return pool.stats().respawns == 2; }));
 }
 
+TEST_CASE("an initializer that hangs ends the construction at the start limit") {
+  const NothingLeft nothing_left;
+  Gate gate;
+  const auto begin = Clock::now();
+  const std::string text = error_of([] {
+    ThreadPool pool(PoolOptions{
+        .processes = 1, .initializer = pinion::call(wait_at_gate, 1), .start_limit = 100ms});
+  });
+  CHECK(text.find("start_limit") != std::string::npos);
+  CHECK(Clock::now() - begin < 1s);
+  gate.open();
+}
+
 TEST_CASE("terminate returns in time beside a stuck thread") {
   const NothingLeft nothing_left;
   Gate gate;

@@ -67,6 +67,13 @@ inline constexpr Tree tree_quick{4, std::uint64_t{64} << 20, 2'500, std::uint64_
 /// Read at once: a few of them fit a second-level cache.
 inline constexpr std::size_t tree_piece_bytes = 128 * 1024;
 
+/// Pools that are made and ended in one measurement, and the workers of each.
+inline constexpr unsigned start_pools = 10;
+inline constexpr unsigned start_workers = 2;
+
+/// What a program that computes has touched before it makes a pool.
+inline constexpr std::size_t touched_bytes = std::size_t{4} << 30;
+
 /// How long one reading of the distance between the two cores takes.
 inline constexpr unsigned probe_ms = 10;
 

@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <pinion/init.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -184,6 +185,7 @@ int run(int argc, char** argv) {
 }  // namespace pinion::perf
 
 int main(int argc, char** argv) {
+  pinion::init(argc, argv);
   try {
     return pinion::perf::run(argc, argv);
   } catch (const std::exception& error) {

@@ -150,13 +150,9 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
 
 bool Core::watch(LedgerEntry& entry, const detail::Watch& watch) {
   require_same_process();
-  {
-    const Locked lock(state_);
-    if (entry.done()) return false;
-    Settler::side_of(entry).watches.push_back(watch);
-    state_.count_awaiter(watch, 1);
-  }
-  look_after();
+  const Locked lock(state_);
+  if (entry.done()) return false;
+  Settler::side_of(entry).watches.push_back(watch);
   return true;
 }
 
@@ -164,7 +160,7 @@ void Core::unwatch(LedgerEntry& entry, const detail::Watch& watch) noexcept {
   if (!state_.guard.same_process()) return;
   const Locked lock(state_);
   if (entry.side == nullptr) return;
-  if (std::erase(entry.side->watches, watch) != 0) state_.count_awaiter(watch, -1);
+  std::erase(entry.side->watches, watch);
 }
 
 bool Core::read_in_place(LedgerEntry& entry) {

@@ -131,6 +131,7 @@ void Fleet::give_birth(Lane& lane) {
   fds.fd[start::worker_segment_fd] = lane.segment->fd();
   fds.fd[start::bell_segment_fd] = state_.arena.bells_fd();
   fds.fd[start::manager_eventfd] = state_.eventfd.get();
+  fds.fd[start::bell_eventfd] = state_.bell_eventfd.get();
   fds.fd[start::worker_eventfd] = lane.eventfd.get();
   const start::BirthMemory memory{state_.arena.manager(), lane.segment, state_.arena.bells()};
   fds.memory = &memory;

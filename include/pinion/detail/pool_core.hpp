@@ -80,7 +80,6 @@ class Watcher {
 struct Watch {
   Watcher* watcher;
   std::uint64_t tag;
-  bool collects = false;  // it cannot wait for long: somebody must collect as long as it is there
 
   bool operator==(const Watch&) const = default;
 };

@@ -66,6 +66,8 @@ class Core final : public detail::PoolCore {
   void release(LedgerEntry& entry);
   detail::Side& side_of(LedgerEntry& entry);
 
+  void give_one_life();
+  void signal_workers(int number) noexcept;
   void close();
   void terminate();
   bool join(std::int64_t limit_ns);

@@ -234,6 +234,11 @@ void Fleet::after_death(Lane& lane, ExitStatus status) {
       return;
     }
   }
+  if (state_.one_life) {
+    const bool waits = state_.accepting() || state_.pending.load() != 0;
+    if (waits && gone()) fail("its only process has ended: " + describe(status));
+    return;
+  }
   const std::int64_t now = os::now_ns();
   if (state_.ready_workers != 0) {
     no_worker_since_ns_ = 0;

@@ -70,6 +70,7 @@ struct State {
   Backlog backlog;
   bool bound_waiting = false;  // a worker's own queue may hold something
   bool no_successors = false;  // a worker that dies is not replaced
+  bool one_life = false;       // the same, and what it had goes nowhere else
   std::vector<std::unique_ptr<MapState>> maps;
   detail::CodeMap* code = nullptr;
   std::int64_t timed_check_ns = os::never_ns;  // when the service looks at timed tasks next

@@ -89,7 +89,7 @@ if debug build-check -Dwerror=true; then
   if [ $full = no ]; then
     run_tests build-check "gcc" "" --no-suite slow --no-suite methods
   else
-    run_tests build-check "gcc" "PINION_STORM_SECONDS=60"
+    run_tests build-check "gcc" "PINION_STORM_SECONDS=60 PINION_TEST_EVERY_STEP=1"
     run_tests build-check "gcc, poll for I/O" "PINION_IO=poll" --suite contract
   fi
 fi

@@ -178,6 +178,7 @@ void Burial::drop_segment(Lane& lane) {
   lane.kept.clear();
   state_.counters.handler_errors += lane.note().handler_errors.load(std::memory_order_acquire);
   state_.arena.forget(*lane.segment);
+  if (ring::built_mutant == ring::Mutant::segment_reused) return lane.pidfd.reset();
   lane.segment.reset();  // late I/O, grandchildren and stray pointers reach orphaned pages only
   lane.pidfd.reset();
 }

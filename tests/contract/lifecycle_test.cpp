@@ -97,7 +97,7 @@ TEST_CASE("scope exit while an exception unwinds terminates") {
   pinion::AsyncResult<int> result;
   const auto begin = Clock::now();
   try {
-    Pool pool(2);
+    CheckedPool pool(2);
     result = pool.apply_async(slow, 10000);
     throw std::runtime_error("mine");
   } catch (const std::runtime_error&) {
@@ -107,7 +107,7 @@ TEST_CASE("scope exit while an exception unwinds terminates") {
 }
 
 TEST_CASE("pools come and go, two at a time, and leave nothing") {
-  { Pool warm(2); }
+  { CheckedPool warm(2); }
   NothingLeft nothing;
   for (int i = 0; i < 50; ++i) {
     auto first = std::make_unique<CheckedPool>(1);
@@ -161,15 +161,17 @@ TEST_CASE("in a forked child a pool refuses, and its end does nothing") {
 
 TEST_CASE("a pool in a worker, or beside other threads, is refused with a sentence") {
   CheckedPool pool(1);
-  const auto makes_a_pool = [](int) { return error_of([] { Pool inner(1); }); };
+  const auto makes_a_pool = [](int) { return error_of([] { CheckedPool inner(1); }); };
   CHECK(pool.apply(makes_a_pool, 1).find("worker") != std::string::npos);
   std::thread other([] { slow(100); });
   const auto forks = [] {
-    Pool inner(pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::fork});
+    CheckedPool inner(
+        pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::fork});
   };
   CHECK_THROWS_AS(forks(), pinion::StartError);
   CHECK(error_of(forks).find("before the first thread") != std::string::npos);
-  Pool anew(pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::forkserver});
+  CheckedPool anew(
+      pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::forkserver});
   CHECK(anew.apply(square, 3) == 9);
   other.join();
   CHECK(pool.apply(square, 2) == 4);
@@ -258,7 +260,7 @@ TEST_CASE("a submit that waits for room learns of close and terminate") {
 
 TEST_CASE(
     "a pool with many tasks that wait is terminated in time that grows with them, no faster") {
-  pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
   auto slow = pool.apply_async([] { std::this_thread::sleep_for(60s); });
   std::vector<pinion::AsyncResult<int>> waiting;
   for (int i = 0; i < 300'000; ++i) waiting.push_back(pool.apply_async([](int x) { return x; }, i));

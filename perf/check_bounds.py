@@ -62,6 +62,11 @@ class Results:
         return out, left_out
 
 
+    def times(self, of):
+        """Nanoseconds of one operation, by round."""
+        return [one["ns"][of] for one in self.rounds.get(of, []) if of in one["ns"]]
+
+
 def limits(bound):
     """(least, most) as numbers or None."""
     if "recorded" in bound and bound["recorded"] is not None:
@@ -88,6 +93,11 @@ def judge(bound, results):
                     f"the two cores moved in {left_out} of {left_out + len(found)} rounds")
         value, spread = statistics.median(found), quartiles(found)
         note = f"{len(found)} rounds" + (f", {left_out} left out" if left_out else "")
+    elif bound.get("as") == "ns":
+        found = results.times(bound["of"])
+        if not found:
+            return "failed", None, None, f"{bound['of']} was not measured"
+        value, spread, note = statistics.median(found), quartiles(found), f"{len(found)} rounds"
     else:
         if bound["of"] not in results.counted:
             return "failed", None, None, f"{bound['of']} was not counted"
@@ -109,7 +119,7 @@ def bound_text(bound):
 def print_times(results):
     print("\nmeasured, ns an operation, median [quartiles] over all rounds")
     for name in sorted(results.rounds):
-        times = [one["ns"][name] for one in results.rounds[name] if name in one["ns"]]
+        times = results.times(name)
         first, third = quartiles(times)
         print(f"  {name:28} {statistics.median(times):>12.5g}  [{first:.5g}, {third:.5g}]")
     for kind, reasons in ("skipped", results.skipped), ("broken", results.broken):

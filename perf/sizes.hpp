@@ -35,6 +35,25 @@ inline constexpr unsigned wake_pause_us = 500;
 inline constexpr unsigned batch_jobs = 1000;
 inline constexpr unsigned batch_slots = 2;
 
+/// Reads of one block: in order of a random walk over the file, and as many as take some 100 ms.
+inline constexpr std::size_t block_bytes = 4096;
+inline constexpr std::uint64_t cache_file_bytes = std::uint64_t{64} << 20;
+inline constexpr std::uint64_t cache_reads = 200'000;
+inline constexpr std::uint64_t disk_file_bytes = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t disk_reads = 4'000;
+
+/// Timers at once, and how long each takes.
+inline constexpr unsigned timers = 10'000;
+inline constexpr unsigned timer_ms = 100;
+
+/// Connections of the echo, the bytes of a message, and messages on each connection.
+inline constexpr unsigned echo_connections = 1000;
+inline constexpr std::size_t echo_bytes = 64;
+inline constexpr unsigned echo_rounds = 50;
+
+/// Coroutines, one after the other.
+inline constexpr std::uint64_t coroutines = 1'000'000;
+
 /// A tree of files that is hashed; what --quick takes is in the same proportion.
 struct Tree {
   unsigned large_files;

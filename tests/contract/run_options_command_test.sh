@@ -34,6 +34,28 @@ is 'a slow stream combines' '1 p
 printf 'a b\0c\nd\0' > stdin
 alike 'items that end with NUL' -k -0 echo '"<{}>"'
 
+# ---- linked sources ------------------------------------------------------------------------------
+
+run -k echo ::: a b c :::+ 1 2 ::: X Y
+is 'linked sources go together, as far as the shortest' 'a 1 X
+a 1 Y
+b 2 X
+b 2 Y' "$(cat out)"
+alike 'linked words' -k echo ::: a b c :::+ 1 2 3 ::: X Y :::+ 11 22
+alike 'the last of two is linked' -k echo ::: a b ::: 1 2 :::+ x y z
+alike 'words linked with a file' -k echo :::: numbers :::+ q r s t
+alike 'files linked with words, and with each other' -k echo '{3}{1}' ::: a b c ::::+ numbers table
+alike 'a linked source without one before it' -k echo :::+ a b
+alike 'two linked items a job' -k -n2 echo ::: a b c :::+ 1 2 3
+alike 'linked columns' -k --colsep , echo '{1}{2}{3}{4}' ::: a,b c,d :::+ e,f g,h
+run -k echo ::: a b :::+
+is 'nothing is linked' '0 0' "$status $(wc -c < out)"
+rm slow; mkfifo slow
+(sleep 0.3; printf 'p\n'; sleep 0.3; printf 'q\n') > slow &
+run -k echo ::: a b c ::::+ slow
+is 'a slow stream is linked' 'a p
+b q' "$(cat out)"
+
 # ---- columns and groups --------------------------------------------------------------------------
 
 alike 'columns' -k --colsep '\t' echo '{1}+{2}+{3}+{}' :::: table
@@ -94,6 +116,12 @@ run --wd folder ./script ::: 1
 is 'a relative name is looked up in that folder' 'here 1' "$(cat out)"
 run -k --workdir "$work/new/{}" pwd '#' ::: 1 2
 is 'folders are made, one for each job' "$(pwd -P)/new/1 $(pwd -P)/new/2 " "$(tr '\n' ' ' < out)"
+HOME=$work run -k --wd ... 'touch mine; pwd; ls' '#' ::: a b
+is 'folders of their own' '1 mine 2 mine ' \
+  "$(sed "s|^$(pwd -P)/.parallel/tmp/$(uname -n)-[0-9]*-||" out | tr '\n' ' ')"
+holds 'folders of their own are kept' [ "$(find .parallel/tmp -name mine | wc -l)" = 2 ]
+HOME='' run --wd ... pwd '#' ::: a
+is 'without a home there are none' '255 0' "$status $(wc -c < out)"
 alike 'the same folder' -k --wd . pwd '#' ::: 1
 alike 'folders by replacement string' -k --wd "$work/w{}x{#}" pwd '#' ::: 1 2
 : > file
@@ -135,5 +163,51 @@ if [ "$cores" -le 4 ]; then
 else
   skip 'jobs at once in relation to cores' "the jobs here are for 4 cores, and there are $cores"
 fi
+
+# ---- results in a table --------------------------------------------------------------------------
+
+# table_alike NAME TABLE ARGUMENTS...: GNU parallel writes the same rows, but for the times.
+table_alike() {
+  name=$1 table=$2
+  shift 2
+  if [ -z "$rival" ]; then
+    skip "$name" 'GNU parallel is not installed'
+    return
+  fi
+  rm -f "$table"
+  run --results "$table" "$@"
+  mv "$table" ours
+  "$rival" --will-cite --results "$table" "$@" > expected
+  for each in ours "$table"; do
+    sed -E 's/[0-9]{10}\.[0-9]{3}([,\t])[0-9]+\.[0-9]{3}/T\1T/' "$each" > "$each.rows"
+  done
+  is "$name" "$(cat expected "$table.rows")" "$(cat out ours.rows)"
+}
+
+run -k --results t.csv 'echo {1}; echo "{2}" >&2; exit {#}' ::: 'a,b' c ::: 'x"y'
+is 'a table is written, and nothing printed' '2 0' "$status $(cat out err | wc -c)"
+is 'a table has a header and a row for each job' \
+  'Seq,Host,Starttime,JobRuntime,Send,Receive,Exitval,Signal,Command,V1,V2,Stdout,Stderr' \
+  "$(head -1 t.csv)"
+run -k --results -.tsv echo ::: a
+is 'a table on standard output' '3 11 "echo a"' \
+  "$(wc -l < out) $(sed -n 2p out | awk -F '\t' '{ print NF, $9 }')"
+table_alike 'a table with commas' t.csv -k -j1 'echo {1}; echo {2} >&2; exit {#}' ::: 'a,b' c ::: 'x"y' ''
+table_alike 'a table with tabs' t.tsv -k -j1 echo '{1}-{2}' ::: 'a	b' 'c d' :::+ '1,2' 'x"'
+table_alike 'a table of large outputs' t.csv -k -j1 'seq {} | sed "s/\$/,\"/"' ::: 100000 3
+run -k -j2 --results t.csv 'sleep 0.{}; echo {}' ::: 5 1
+is 'rows in the order of the input' '1 2 ' "$(grep -o '^[12]' t.csv | tr '\n' ' ')"
+run --results /dev/full/t.csv true ::: 1
+is 'a table that cannot be made' 255 "$status"
+holds 'a table that cannot be made is named' says err '/dev/full/t.csv'
+
+# A run that goes on keeps the whole rows, and repeats the job whose row was not.
+rm -f t.csv log
+run -j1 --joblog log --results t.csv 'echo "{}"; echo two' ::: a b
+cp log half.log && cp t.csv half.csv
+printf '3,:,17' >> half.csv
+run -j1 --resume --joblog half.log --results half.csv 'echo "{}"; echo two' ::: a b c
+is 'a table goes on after its last whole row' '1 2 3 ' \
+  "$(grep -o '^[0-9]*,' half.csv | tr ',\n' '  ' | tr -s ' ')"
 
 finish

@@ -73,7 +73,6 @@ TEST_CASE("options about the job's surroundings are understood") {
   CHECK(options.command == Words{"true", "--tag"});
   CHECK(run_options({"--tagstring", "a{}", "--tag", "true"}).tag == "a{}");
   CHECK(run_options({"--wd", "a", "--wd", "b", "true"}).working_directory == "b");
-  CHECK_THROWS_AS(run_options({"--wd", "...", "true"}), UsageError);
 }
 
 TEST_CASE("options about failures and time are understood") {
@@ -157,9 +156,27 @@ TEST_CASE("bad usage is refused with its reason") {
                        "--bind wants close, spread or primary, not 'far'", UsageError);
   CHECK_THROWS_AS(run_options({"-a"}), UsageError);
   CHECK_THROWS_AS(run_options({"true", "::::"}), UsageError);
-  CHECK_THROWS_AS(run_options({"true", ":::+", "a"}), UsageError);
+  CHECK_THROWS_AS(run_options({"true", "::::+"}), UsageError);
   CHECK_THROWS_AS((void)parse_topo({"extra"}), UsageError);
   CHECK_THROWS_AS((void)parse_topo({"-j", "50%"}), UsageError);
+}
+
+TEST_CASE("sources are linked with the one before them") {
+  const RunOptions options =
+      run_options({"-a", "file", "echo", ":::+", "a", "b", ":::", "c", "::::+", "d", "e", ":::+"});
+  std::string links;
+  for (const SourceOption& source : options.sources) links += source.is_linked ? '+' : '.';
+  CHECK(links == ".+.+++");
+  CHECK(options.sources[1].words == Words{"a", "b"});
+  CHECK(options.sources[4].file == "e");
+  CHECK(options.sources[5].words.empty());
+  // There is none before it.
+  CHECK_FALSE(run_options({"echo", ":::+", "a"}).sources.front().is_linked);
+}
+
+TEST_CASE("the rows of a table are whole jobs") {
+  CHECK_FALSE(run_options({"--lb", "--results", "t.csv", "echo"}).line_buffer);
+  CHECK(run_options({"--lb", "--results", "t.dir", "echo"}).line_buffer);
 }
 
 TEST_CASE("help is a text that fits a screen") {

@@ -224,7 +224,7 @@ TEST_CASE("results have a folder for each combination of arguments") {
   CHECK(Results("my_{}_{#}").paths({arguments, 7, 1}).err == "my_a_7.err");
   CHECK(Results("my_{}_{#}").paths({arguments, 7, 1}).sequence == "my_a_7.seq");
   CHECK(Results("my_{}/").paths({arguments, 7, 1}).out == "my_a/stdout");
-  CHECK_THROWS_AS(Results("x.csv"), UsageError);
+  CHECK_THROWS_AS(Results("x.json"), UsageError);
 }
 
 TEST_CASE("results are written whole, into folders that are made") {

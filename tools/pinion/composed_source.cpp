@@ -83,6 +83,31 @@ std::string Combination::nothing() const {
   return sources_.front()->nothing();
 }
 
+InputSource::Next Linked::next(std::vector<std::string>& arguments) {
+  for (; at_ < sources_.size(); ++at_) {
+    if (const Next given = sources_[at_]->next(item_); given != Next::item) return given;
+    append(gathered_, item_);
+  }
+  at_ = 0;
+  arguments = std::exchange(gathered_, {});
+  return Next::item;
+}
+
+std::optional<std::uint64_t> Linked::total() const {
+  std::optional<std::uint64_t> least;
+  for (const auto& source : sources_) {
+    const std::optional<std::uint64_t> total = source->total();
+    if (!total) return std::nullopt;
+    least = std::min(*total, least.value_or(*total));
+  }
+  return least;
+}
+
+bool Linked::is_finite() const noexcept {
+  return std::all_of(sources_.begin(), sources_.end(),
+                     [](const auto& source) { return source->is_finite(); });
+}
+
 Columns::Columns(std::unique_ptr<InputSource> source, const std::string& separator)
     : source_(std::move(source)) {
   try {

@@ -1,4 +1,5 @@
-// Sources made of other sources: all combinations, columns of lines, several arguments a job.
+// Sources made of other sources: all combinations, items that go together, columns of lines,
+// several arguments a job.
 #pragma once
 
 #include <boost/regex.hpp>
@@ -38,6 +39,27 @@ class Combination final : public InputSource {
   std::vector<std::size_t> at_;  // which of `kept_` come next
   bool in_round_ = false;        // `first_` has not met all the others yet
   std::vector<std::string> first_;
+};
+
+/// The first items of all sources, then the second ones, as far as the shortest goes.
+class Linked final : public InputSource {
+ public:
+  /// `sources` is not empty.
+  explicit Linked(std::vector<std::unique_ptr<InputSource>> sources) noexcept
+      : sources_(std::move(sources)) {}
+
+  Next next(std::vector<std::string>& arguments) override;
+  [[nodiscard]] int descriptor() const noexcept override { return sources_[at_]->descriptor(); }
+  [[nodiscard]] std::optional<std::uint64_t> total() const override;
+  [[nodiscard]] bool is_finite() const noexcept override;
+  [[nodiscard]] std::string nothing() const override { return sources_[at_]->nothing(); }
+  [[nodiscard]] std::string position() const override { return sources_.front()->position(); }
+
+ private:
+  std::vector<std::unique_ptr<InputSource>> sources_;
+  std::size_t at_ = 0;                 // the source that gives next
+  std::vector<std::string> gathered_;  // from those before it
+  std::vector<std::string> item_;      // scratch
 };
 
 /// Cuts each item of a source into columns, whose ends are trimmed.

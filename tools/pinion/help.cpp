@@ -15,7 +15,7 @@ const char* const run_help =
   --term-seq S  --delay T  --env V   signals; time between starts; bash function
   --joblog F  --resume, --resume-failed, --retry-failed   write a log, in GNU
                      parallel's format; go on from it: see the manual page
-  --results D        write outputs into folder D, or files as in D/{1}_{#}
+  --results D        write outputs into folder D; files D/{1}_{#}; table D.csv
   --dry-run, --bar, --summary   print commands only; progress; speed at the end
   --places P  --bind B  --cpus N   bind to cores, sockets, 0-7,16, none; close,
                      spread, primary; each job to N of its own

@@ -1,11 +1,16 @@
 #include "job_planner.hpp"
 
+#include <fmt/format.h>
 #include <stdlib.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <string_view>
 
+#include "errors.hpp"
 #include "job_environment.hpp"
 #include "job_log.hpp"
+#include "results_table.hpp"
 
 namespace pinion::command {
 namespace {
@@ -20,6 +25,15 @@ std::string with_tabs(const std::string& text) {
   return result;
 }
 
+// As GNU parallel names them; a number follows.
+std::string own_directories() {
+  const char* const home = ::getenv("HOME");
+  if (home == nullptr || *home == '\0') throw UsageError("--wd ... wants HOME in the environment");
+  utsname system{};
+  (void)::uname(&system);
+  return fmt::format("{}/.parallel/tmp/{}-{}-", home, system.nodename, ::getpid());
+}
+
 }  // namespace
 
 JobPlanner::JobPlanner(const RunOptions& options)
@@ -27,11 +41,14 @@ JobPlanner::JobPlanner(const RunOptions& options)
                                               : CommandTemplate::Quoting::arguments),
       is_named_(options.resume != ResumeMode::none),
       is_marked_(false) {
-  if (options.tag) tag_.emplace(with_tabs(*options.tag));
-  if (options.working_directory && *options.working_directory != ".") {
+  has_table_ = options.results && ResultsTable::separator_of(*options.results);
+  if (options.tag && !has_table_) tag_.emplace(with_tabs(*options.tag));
+  if (options.working_directory == "...") {
+    own_directories_ = own_directories();
+  } else if (options.working_directory && *options.working_directory != ".") {
     directory_.emplace(*options.working_directory);
   }
-  if (options.results) results_.emplace(*options.results);
+  if (options.results && !has_table_) results_.emplace(*options.results);
   for (const std::string& name : options.environment) {
     for (const std::string& variable : {name, exported_function_variable(name)}) {
       const char* const value = ::getenv(variable.c_str());
@@ -45,6 +62,9 @@ PlannedJob JobPlanner::plan(const Substitution& job, const LoggedJob* logged) co
   PlannedJob planned{.sequence = job.sequence, .line = command_.expand(job)};
   if (tag_) planned.tag = tag_->expand(job) + '\t';
   if (directory_) planned.directory = directory_->expand(job);
+  if (!own_directories_.empty())
+    planned.directory = own_directories_ + std::to_string(job.sequence);
+  if (has_table_) planned.arguments.assign(job.arguments.begin(), job.arguments.end());
   if (results_) planned.results = results_->paths(job);
   planned.logged_as = logged != nullptr ? logged->sequence : job.sequence;
   if (logged != nullptr) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "command_template.hpp"
 #include "input_source.hpp"
@@ -17,13 +18,14 @@ namespace pinion::command {
 /// A job before it is run.
 struct PlannedJob {
   std::uint64_t sequence = 0;
-  std::string line{};           ///< what the shell would be given
-  std::string tag{};            ///< stands before each line of its output
-  std::string directory{};      ///< where it runs; empty: the command's own
-  ResultPaths results{};        ///< where its outputs are written
-  JobName name{};               ///< where runs may be resumed
-  std::string mark{};           ///< what its line in the log needs besides the command
-  std::uint64_t logged_as = 0;  ///< its number in the log
+  std::string line{};                    ///< what the shell would be given
+  std::vector<std::string> arguments{};  ///< where a table of results wants them
+  std::string tag{};                     ///< stands before each line of its output
+  std::string directory{};               ///< where it runs; empty: the command's own
+  ResultPaths results{};                 ///< where its outputs are written
+  JobName name{};                        ///< where runs may be resumed
+  std::string mark{};                    ///< what its line in the log needs besides the command
+  std::uint64_t logged_as = 0;           ///< its number in the log
 };
 
 class JobPlanner {
@@ -45,6 +47,8 @@ class JobPlanner {
   std::optional<CommandTemplate> tag_;
   std::optional<CommandTemplate> directory_;
   std::optional<Results> results_;
+  std::string own_directories_;  ///< what the names of folders begin with, for --wd ...
+  bool has_table_;
   bool is_named_;
   bool is_marked_;           // the command alone does not make the job
   std::string environment_;  // the variables that do

@@ -9,6 +9,7 @@
 
 #include "errors.hpp"
 #include "help.hpp"
+#include "results_table.hpp"
 
 namespace pinion::command {
 namespace {
@@ -95,29 +96,29 @@ Placement parse_placement(const std::string& places, const std::string& bind) {
   return places == "none" ? Placement::none() : Placement(places, order);
 }
 
-// Cuts "command ::: a b :::: file" into the command and its sources.
+// Cuts "command ::: a b :::+ c d :::: file" into the command and its sources.
 void split_sources(const std::vector<std::string>& words, RunOptions& options) {
   const std::string* mark = nullptr;
+  bool is_file = false;
+  const auto add = [&](const std::string& file) {
+    const bool is_linked = mark->ends_with('+') && !options.sources.empty();
+    options.sources.push_back({.is_file = is_file, .is_linked = is_linked, .file = file});
+  };
   for (const std::string& word : words) {
-    if (word == ":::+" || word == "::::+") {
-      throw UsageError(
-          fmt::format("{} is not supported: --colsep takes several arguments from each line, -n "
-                      "several lines for each job",
-                      word));
-    }
-    if (word == ":::" || word == "::::") {
+    if (word == ":::" || word == "::::" || word == ":::+" || word == "::::+") {
       mark = &word;
-      if (word == ":::") options.sources.emplace_back();
+      is_file = word.starts_with("::::");
+      if (!is_file) add({});
     } else if (mark == nullptr) {
       options.command.push_back(word);
-    } else if (*mark == ":::") {
-      options.sources.back().words.push_back(word);
+    } else if (is_file) {
+      add(word);
     } else {
-      options.sources.push_back({.is_file = true, .file = word});
+      options.sources.back().words.push_back(word);
     }
   }
   if (mark != nullptr && options.sources.empty()) {
-    throw UsageError(":::: wants the names of files after it");
+    throw UsageError(fmt::format("{} wants the names of files after it", *mark));
   }
 }
 
@@ -257,9 +258,8 @@ Parsed<RunOptions> parse_run(const std::vector<std::string>& arguments) {
   options.environment = split_at_commas(names);
   for (std::string& file : files) options.sources.push_back({.is_file = true, .file = file});
   split_sources(words_after_options(app), options);
-  if (options.working_directory == "...") {
-    throw UsageError("--wd ... is not supported: name a folder, as in /tmp/run/{#}");
-  }
+  // The rows of a table are whole jobs.
+  if (options.results && ResultsTable::separator_of(*options.results)) options.line_buffer = false;
   if (resume) options.resume = ResumeMode::unfinished;
   if (resume_failed) options.resume = ResumeMode::failed;
   if (retry_failed) options.resume = ResumeMode::only_failed;

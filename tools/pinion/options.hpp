@@ -29,6 +29,7 @@ struct JobCount {
 /// One of the sources whose items are combined.
 struct SourceOption {
   bool is_file = false;
+  bool is_linked = false;            ///< its items go with those of the source before it
   std::string file{};                ///< "-" is standard input
   std::vector<std::string> words{};  ///< where it is no file
 };

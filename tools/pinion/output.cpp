@@ -79,7 +79,7 @@ void Output::add(std::uint64_t sequence, JobOutput&& output) {
 void Output::go_on() {
   const auto next = parts_.find(next_);
   if (order_ == Order::completion || next == parts_.end()) return;
-  print_lines(STDOUT_FILENO, next->second.out, next->second.tag);
+  print_lines(out_, next->second.out, next->second.tag);
   print_lines(STDERR_FILENO, next->second.err, next->second.tag);
 }
 
@@ -97,7 +97,7 @@ void Output::add_part(std::uint64_t sequence, const std::string& tag, Stream str
     return;
   }
   kept.text += text.substr(0, lines);
-  print_lines(is_out ? STDOUT_FILENO : STDERR_FILENO, kept, tag);
+  print_lines(is_out ? out_ : STDERR_FILENO, kept, tag);
   kept.text = text.substr(lines);
 }
 
@@ -109,7 +109,7 @@ void Output::print_lines(int fd, StreamOutput& stream, const std::string& tag) {
   stream = {};
   stream.text = whole.text.substr(lines);
   whole.text.resize(lines);
-  if (fd == STDOUT_FILENO) {
+  if (fd == out_) {
     print_one(fd, whole, tag, pending_out_);
     return;
   }
@@ -121,7 +121,7 @@ void Output::print_lines(int fd, StreamOutput& stream, const std::string& tag) {
 
 void Output::print(JobOutput& output) {
   if (discarding_) return;
-  print_one(STDOUT_FILENO, output.out, output.tag, pending_out_);
+  print_one(out_, output.out, output.tag, pending_out_);
   if (output.err.empty()) return;
   flush();  // a job's standard output stands before its standard error
   std::string pending_err;
@@ -176,7 +176,7 @@ void Output::print_tagged(int fd, const StreamOutput& stream, const std::string&
   add(stream.text);
 }
 
-void Output::flush() { write(STDOUT_FILENO, pending_out_); }
+void Output::flush() { write(out_, pending_out_); }
 
 void Output::write(int fd, std::string& pending) {
   if (pending.empty()) return;
@@ -188,9 +188,10 @@ void Output::write(int fd, std::string& pending) {
 void Output::fail(int fd, int code) {
   discarding_ = true;
   pending_out_.clear();
-  throw WriteError(fmt::format("cannot write to standard {}: {}",
-                               fd == STDOUT_FILENO ? "output" : "error", error_text(code)),
-                   code);
+  const char* const where = fd == STDERR_FILENO   ? "to standard error"
+                            : fd == STDOUT_FILENO ? "to standard output"
+                                                  : "the results";
+  throw WriteError(fmt::format("cannot write {}: {}", where, error_text(code)), code);
 }
 
 }  // namespace pinion::command

@@ -33,7 +33,8 @@ class Output {
  public:
   enum class Order { completion, input };
 
-  explicit Output(Order order) noexcept : order_(order) {}
+  /// `out`: where standard outputs go.
+  explicit Output(Order order, int out = 1) noexcept : order_(order), out_(out) {}
 
   /// Prints, or holds until all jobs before it were added. Sequence numbers begin at 1 and none is
   /// left out. Throws WriteError; from then on everything is discarded.
@@ -66,6 +67,7 @@ class Output {
   [[noreturn]] void fail(int fd, int code);
 
   Order order_;
+  int out_;
   bool discarding_ = false;
   std::uint64_t next_ = 1;
   std::string pending_out_;

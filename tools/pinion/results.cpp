@@ -75,10 +75,9 @@ ResultPaths paths_in(const std::string& folder) {
 }  // namespace
 
 Results::Results(const std::string& place) : folder_(place) {
-  for (const char* table : {".csv", ".tsv", ".json"}) {
-    if (place.ends_with(table)) {
-      throw UsageError(fmt::format("--results {}: tables are not supported; give a folder", place));
-    }
+  if (place.ends_with(".json")) {
+    throw UsageError(
+        fmt::format("--results {}: JSON is not supported; give a folder, .csv or .tsv", place));
   }
   if (place.empty()) throw UsageError("--results wants a folder");
   CommandTemplate candidate(place);

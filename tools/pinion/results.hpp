@@ -23,7 +23,7 @@ class Results {
  public:
   /// `place`: a folder, in which each job gets one, named by the numbers of its sources and its
   /// arguments; or a text with replacement strings, which names a file, or with a slash at its end
-  /// a folder. Throws UsageError for GNU parallel's tables (.csv, .tsv, .json).
+  /// a folder. Throws UsageError for GNU parallel's .json.
   explicit Results(const std::string& place);
 
   [[nodiscard]] ResultPaths paths(const Substitution& job) const;

@@ -42,21 +42,26 @@ std::unique_ptr<InputSource> open_one(const SourceOption& option, char delimiter
 }
 
 std::unique_ptr<InputSource> open_source(const RunOptions& options) {
-  std::vector<std::unique_ptr<InputSource>> sources;
+  using Sources = std::vector<std::unique_ptr<InputSource>>;
+  std::vector<Sources> groups;  // of those that are linked
   const auto add = [&](const SourceOption& option) {
     std::unique_ptr<InputSource> source = open_one(option, options.delimiter);
     if (options.column_separator) {
       source = std::make_unique<Columns>(std::move(source), *options.column_separator);
     }
-    sources.push_back(std::move(source));
+    if (!option.is_linked) groups.emplace_back();
+    groups.back().push_back(std::move(source));
   };
   for (const SourceOption& option : options.sources) add(option);
-  if (sources.empty()) add({.is_file = true, .file = "-"});
-  std::unique_ptr<InputSource> source = std::move(sources.front());
-  if (sources.size() > 1) {
-    sources.front() = std::move(source);
-    source = std::make_unique<Combination>(std::move(sources));
+  if (groups.empty()) add({.is_file = true, .file = "-"});
+  Sources sources;
+  for (Sources& group : groups) {
+    sources.push_back(group.size() == 1 ? std::move(group.front())
+                                        : std::make_unique<Linked>(std::move(group)));
   }
+  std::unique_ptr<InputSource> source = sources.size() == 1
+                                            ? std::move(sources.front())
+                                            : std::make_unique<Combination>(std::move(sources));
   if (options.items_per_job) {
     source = std::make_unique<Grouped>(std::move(source), *options.items_per_job);
   }

@@ -37,6 +37,13 @@ PoolOptions pool_options(const RunOptions& options, const Division& division, Jo
   return result;
 }
 
+std::optional<ResultsTable> open_table(const RunOptions& options, bool goes_on) {
+  const auto separator =
+      options.results ? ResultsTable::separator_of(*options.results) : std::nullopt;
+  if (!separator) return std::nullopt;
+  return ResultsTable(*options.results, *separator, goes_on);
+}
+
 }  // namespace
 
 Runner::Runner(const RunOptions& options, const Division& division,
@@ -48,7 +55,9 @@ Runner::Runner(const RunOptions& options, const Division& division,
       log_(std::move(log)),
       stats_(std::move(stats)),
       history_(std::move(history)),
-      output_(options.keep_order ? Output::Order::input : Output::Order::completion),
+      table_(open_table(options, history_.has_value())),
+      output_(options.keep_order ? Output::Order::input : Output::Order::completion,
+              table_ ? table_->descriptor() : STDOUT_FILENO),
       bar_(options.bar),
       board_(division.jobs + 2 * std::size_t{division.ahead}),
       guardian_(board_),

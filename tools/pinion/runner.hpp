@@ -33,6 +33,7 @@
 #include "options.hpp"
 #include "output.hpp"
 #include "progress_bar.hpp"
+#include "results_table.hpp"
 #include "spill.hpp"
 #include "stats_log.hpp"
 #include "summary.hpp"
@@ -107,6 +108,8 @@ class Runner {
   [[nodiscard]] static std::string sentence_on(const PlannedJob& job, const JobResult& result);
   void note_stats(const Running& job, const JobResult& result);
   void record_failure(const PlannedJob& job, std::string&& sentence);
+  [[nodiscard]] JobOutput row_of(const PlannedJob& job, const JobResult& result,
+                                 std::uint64_t received, JobOutput&& output);
   [[nodiscard]] JobOutput output_of(const PlannedJob& job, JobResult& result);
 
   void heed_interrupts();
@@ -144,6 +147,7 @@ class Runner {
   std::optional<OomWatch> oom_watch_;
   std::map<std::uint64_t, std::string> held_lines_;  // of the log, until the output is printed
   std::optional<JobHistory> history_;
+  std::optional<ResultsTable> table_;
   Output output_;
   ProgressBar bar_;
   std::optional<Summary> summary_;

@@ -215,7 +215,27 @@ void Runner::record(const PlannedJob& job, JobResult&& result) {
     write_results(job, std::exchange(output, {}));
     output.err.text = sentence_on(job, result);
   }
-  guard_writes([&] { output_.add(job.sequence, std::move(output)); });
+  guard_writes([&] {
+    if (table_) output = row_of(job, result, received, std::move(output));
+    output_.add(job.sequence, std::move(output));
+  });
+}
+
+// Its output as a row of the table, and what is to be said of it.
+JobOutput Runner::row_of(const PlannedJob& job, const JobResult& result, std::uint64_t received,
+                         JobOutput&& output) {
+  const TableRow row{.sequence = job.logged_as,
+                     .start_time = result.start_time > 0 ? result.start_time : seconds_since_1970(),
+                     .run_time = result.run_time,
+                     .received = received,
+                     .exit_value = result.exit_value,
+                     .signal = result.signal,
+                     .command = job.line,
+                     .arguments = job.arguments};
+  JobOutput both;
+  both.out = table_->row(row, std::move(output));
+  both.err.text = sentence_on(job, result);
+  return both;
 }
 
 void Runner::log(const PlannedJob& job, const JobResult& result, std::uint64_t received) {

@@ -16,6 +16,7 @@
 
 #include "fault/syscall_faults.hpp"
 #include "lib/loop/run_task.hpp"
+#include "support/invariants.hpp"
 #include "support/skipped.hpp"
 
 using namespace checks;

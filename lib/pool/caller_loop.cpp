@@ -17,6 +17,8 @@ namespace {
 
 // Between two looks at the kernel; enough to make a system call cheap beside them.
 constexpr std::size_t resumes_per_turn = 64;
+// Of a loop that is never idle, between two looks at what has arrived.
+constexpr unsigned turns_per_look = 16;
 
 constinit thread_local CallerLoop* running = nullptr;
 
@@ -27,10 +29,10 @@ CallerLoop::CallerLoop() : loop_(IoBackend::automatic) {
     throw std::logic_error(
         "pinion::run was called inside a running event loop: co_await the task there");
   }
-  running = this;
+  outer_ = std::exchange(running, this);
 }
 
-CallerLoop::~CallerLoop() { running = nullptr; }
+CallerLoop::~CallerLoop() { running = outer_; }
 
 CallerLoop& CallerLoop::require_current() {
   if (running == nullptr || loop::Loop::current() != &running->loop_) {
@@ -52,13 +54,29 @@ void CallerLoop::run(detail::Detached coroutine) {
   main.frame =
       coroutine.release([](void* done) noexcept { *static_cast<bool*>(done) = true; }, &main.done);
   loop_.start(main.root, main.frame);
-  while (!main.done) {
+  for (unsigned turn = 1; !main.done; ++turn) {
     deliver();
-    if (loop_.run_ready(resumes_per_turn))
-      loop_.poll();
-    else
+    if (!loop_.run_ready(resumes_per_turn)) {
       wait();
+      continue;
+    }
+    loop_.poll();
+    if (turn % turns_per_look == 0) look_once();
   }
+}
+
+/// The batons are given back however it ends.
+struct CallerLoop::Collecting {
+  ~Collecting() {
+    collector.unpark();
+    collector.leave();
+  }
+  LoopCollector& collector;
+};
+
+void CallerLoop::look_once() {
+  const Collecting collecting{collector_};
+  collector_.collect([this] { return told_.load(std::memory_order_acquire); });
 }
 
 void CallerLoop::wait() {
@@ -67,13 +85,7 @@ void CallerLoop::wait() {
     if (collector_.wake_fd() >= 0 && !loop_.in_flight()) loop_.set_wake_fd(-1);
     return loop_.wait(os::never_ns);
   }
-  struct Collecting {
-    ~Collecting() {
-      collector.unpark();
-      collector.leave();
-    }
-    LoopCollector& collector;
-  } const collecting{collector_};
+  const Collecting collecting{collector_};
   const auto told = [this] { return told_.load(std::memory_order_acquire); };
   while (!collector_.look(loop_, told)) {
     if (const auto until_ns = collector_.park()) sleep(*until_ns);

@@ -43,11 +43,14 @@ class CallerLoop final : public detail::Watcher {
 
  private:
   void deliver() noexcept;
+  struct Collecting;
+  void look_once();
   void wait();
   void sleep(std::int64_t until_ns);
 
   loop::Loop loop_;
   LoopCollector collector_;
+  CallerLoop* outer_ = nullptr;  // of this thread: a task that it ran has called pinion::run
   std::atomic<bool> told_{false};
   std::mutex mutex_;           // of what follows
   detail::LinkList arrivals_;  // PoolAwaiter::arrival_

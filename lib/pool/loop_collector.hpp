@@ -38,6 +38,9 @@ class LoopCollector {
   /// Takes back what `wake` has done.
   void drain() noexcept;
 
+  /// Collects what has arrived, unless `told()`. True if anything had.
+  template <class Told>
+  bool collect(Told told);
   /// Collects until `told()`, or until the loop has something to do; false when it is time to
   /// sleep. Throws `PoolClosed` in a forked child.
   template <class Told>
@@ -58,8 +61,6 @@ class LoopCollector {
     bool unserved = false;  // asleep while nobody may be collecting
     std::optional<Turns::Parked> parked;
   };
-  template <class Told>
-  bool collect(Told told);
   /// Of pools whose tasks nobody else runs. They are user code: no baton is held.
   template <class Told>
   bool run_in_place(Told told);
@@ -116,6 +117,7 @@ bool LoopCollector::collect(Told told) {
 
 template <class Told>
 bool LoopCollector::look(loop::Loop& loop, Told told) {
+  for (const Entry& entry : pools_) entry.turns->require_other_workers();
   unsigned rounds = 0;
   idle_since_ns_ = 0;
   for (unsigned turn = 0;; ++turn) {

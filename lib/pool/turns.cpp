@@ -19,6 +19,8 @@ namespace {
 constexpr const char* waits_in_place =
     "a task waits for something of its own pool, whose start method is serial: it would wait for "
     "ever, since nothing else runs until it returns";
+constexpr const char* in_forked_child =
+    "a pool belongs to the process that made it, and this is a forked child";
 
 }  // namespace
 
@@ -114,6 +116,7 @@ void Turns::leave(bool back_soon) noexcept {
 }
 
 void Turns::require_other_workers() const {
+  if (!state_.guard.same_process()) throw PoolClosed(in_forked_child);
   if (state_.serial && state_.in_place.inside()) throw std::logic_error(waits_in_place);
   if (state_.local && !state_.serial) refuse_own_workers();
 }
@@ -185,7 +188,7 @@ template <class Announce, class Reached>
 bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
                  std::int64_t deadline_ns, bool back_soon) {
   if (!state_.guard.same_process()) {
-    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+    throw PoolClosed(in_forked_child);
   }
   if (state_.local) refuse_own_workers();
   Baton::Waiter waiter;
@@ -286,7 +289,7 @@ template <class Reached>
 bool Turns::wait_in_place(Reached&& reached, std::int64_t deadline_ns) {
   constexpr std::int64_t look_ns = 1'000'000;
   if (!state_.guard.same_process()) {
-    throw PoolClosed("a pool belongs to the process that made it, and this is a forked child");
+    throw PoolClosed(in_forked_child);
   }
   for (;;) {
     if (reached()) return true;

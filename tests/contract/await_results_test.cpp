@@ -1,7 +1,7 @@
 // co_await of a pool's results, in the loop of a thread of the caller's.
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -326,61 +326,48 @@ TEST_CASE("who waits burns no core, and results come while a coroutine computes"
   CHECK(pinion::run(compute(pool)));
 }
 
-TEST_CASE("a storm of awaits, limits, cancellations and deaths") {
-  auto random = seeded();
-  CheckedPool pool(2);
-  auto one = [](pinion::Pool& p, unsigned number) -> Task<int> {
-    try {
-      switch (number % 6) {
-        case 0: {
-          const int value = co_await p.apply_async(square, 7);
-          co_return value == 49 ? 1 : 0;
-        }
-        case 1: {
-          const auto result = p.apply_async(nap, static_cast<int>(number / 6 % 5));
-          (void)co_await pinion::with_timeout(std::chrono::microseconds(number / 30 % 4000),
-                                              pinion::as_task(result));
-          co_return 1;
-        }
-        case 2: {
-          const auto result = p.apply_async(nap, 2);
-          if (number % 2 == 0) co_await pinion::sleep_for(1ms);
-          static_cast<void>(result.cancel());
-          (void)co_await result;
-          co_return 1;
-        }
-        case 3: {
-          const auto values = co_await p.map_async(square, numbers(50));
-          co_return values[49] == 49 * 49 ? 1 : 0;
-        }
-        case 4: {
-          const auto first = co_await pinion::when_any(pinion::as_task(p.apply_async(nap, 1)),
-                                                       pinion::as_task(p.apply_async(square, 1)));
-          co_return first.index() < 2 ? 1 : 0;
-        }
-        default: {
-          if (number % 16 == 5 && workers_are_processes()) (void)co_await p.apply_async(die, 0);
-          co_await p.apply_async(nothing);
-          co_return 1;
-        }
+TEST_CASE("in a forked child of the program, awaiting ends with PoolClosed") {
+  if (left_out("a fork is not expected", !workers_are_processes())) return;
+  CheckedPool pool(1);
+  auto all = [](pinion::Pool& p) -> Task<int> {
+    const AsyncResult<int> before = p.apply_async(slow, 50);
+    auto await_it = [](AsyncResult<int> r) -> Task<int> {
+      try {
+        co_return co_await r;
+      } catch (const pinion::PoolClosed&) {
+        co_return -1;
       }
-    } catch (const Cancelled&) {
-      co_return 1;
-    } catch (const pinion::TaskTimeout&) {
-      co_return 1;
-    } catch (const pinion::WorkerLost&) {
-      co_return 1;
-    }
-  };
-  for (int round = 0; round < 10; ++round) {
-    auto all = [&](pinion::Pool& p) -> Task<int> {
-      std::vector<Task<int>> tasks;
-      for (int i = 0; i < 60; ++i) tasks.push_back(one(p, static_cast<unsigned>(random())));
-      int right = 0;
-      const auto values = co_await pinion::when_all(std::move(tasks));
-      for (const int value : values) right += value;
-      co_return right;
     };
-    REQUIRE(pinion::run(all(pool)) == 60);
-  }
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const int value = co_await await_it(before);
+      ::_exit(value == -1 ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    const int value = co_await before;
+    co_return status == 0 ? value : -1;
+  };
+  CHECK(pinion::run(all(pool)) == 50);
+}
+
+TEST_CASE("results come to a loop that is never idle") {
+  CheckedPool pool(1);
+  auto all = [](pinion::Pool& p) -> Task<int> {
+    int turns = 0;
+    bool over = false;
+    auto spin = [](int& n, const bool& end) -> Task<> {
+      while (!end) {
+        ++n;
+        co_await pinion::yield();
+      }
+    };
+    auto await_one = [](pinion::Pool& q, bool& end) -> Task<> {
+      (void)co_await q.apply_async(nap, 5);
+      end = true;
+    };
+    co_await pinion::when_all(spin(turns, over), await_one(p, over));
+    co_return turns;
+  };
+  CHECK(pinion::run(all(pool)) > 10);
 }

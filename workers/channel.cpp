@@ -42,6 +42,7 @@ Channel::Channel(const start::Birth& birth, const start::BirthFds& fds)
       own_segment(own_mapping.begin()),
       fencing(fencing_of(birth)),
       manager_eventfd(fds.fd[start::manager_eventfd]),
+      bell_eventfd(fds.fd[start::bell_eventfd]),
       own_eventfd(fds.fd[start::worker_eventfd]) {
   manager_mapping.keep_private();
   own_mapping.keep_private();
@@ -54,6 +55,7 @@ Channel::Channel(const start::Birth& birth, start::LocalHome& home)
       own_segment(home.memory.own->begin()),
       fencing(fencing_of(birth)),
       manager_eventfd(home.manager_eventfd),
+      bell_eventfd(home.bell_eventfd),
       own_eventfd(home.own_eventfd),
       originals(&home.errors),
       has_thread(home.has_thread) {
@@ -76,7 +78,7 @@ void Channel::find(const start::Birth& birth, const Places& places) {
   using Word = std::atomic<std::uint32_t>;
   own_bell = ring::Bell(at<Word>(places.bells, bells.worker(seat)), own_eventfd, fencing);
   manager_bell =
-      ring::Bell(at<Word>(places.bells, shm::BellLayout::manager), manager_eventfd, fencing);
+      ring::Bell(at<Word>(places.bells, shm::BellLayout::manager), bell_eventfd, fencing);
   constexpr bool shared = shm::TaskRing::shared_indices;
   tasks = shm::TaskRing::Consumer(
       shared ? places.bells + bells.task_ring(seat) : places.manager + theirs.task_ring(seat),

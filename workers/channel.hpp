@@ -38,6 +38,7 @@ struct Channel {
   ring::Bell own_bell;
   ring::Bell manager_bell;
   int manager_eventfd;
+  int bell_eventfd;
   int own_eventfd;
   start::OriginalErrors* originals = nullptr;  // of a worker in the manager's process
   bool has_thread = true;                      // of its own

@@ -36,3 +36,4 @@
 #include <pinion/when_all.hpp>
 #include <pinion/when_any.hpp>
 #include <pinion/with_timeout.hpp>
+#include <pinion/worker.hpp>

@@ -308,6 +308,7 @@ class Pool {
   }
 
   friend struct detail::PoolAccess;
+  friend struct detail::ProcessAccess;
 
   detail::PoolCore* core_ = nullptr;
   int exceptions_ = std::uncaught_exceptions();

@@ -124,6 +124,8 @@ CodeMap* manager_code() noexcept {
 void close_pool(PoolCore& pool) { core_of(pool).close(); }
 void terminate_pool(PoolCore& pool) { core_of(pool).terminate(); }
 bool join_pool(PoolCore& pool, std::int64_t limit_ns) { return core_of(pool).join(limit_ns); }
+void give_one_life(PoolCore& pool) { core_of(pool).give_one_life(); }
+void signal_workers(PoolCore& pool, int number) noexcept { core_of(pool).signal_workers(number); }
 unsigned process_count(const PoolCore& pool) noexcept { return core_of(pool).workers(); }
 std::vector<WorkerInfo> worker_infos(const PoolCore& pool) { return core_of(pool).infos(); }
 /// What has ended counts as ended, although nobody waits for it.

@@ -143,7 +143,7 @@ void Burial::settle(Lane& lane, std::uint16_t number, std::uint64_t claimed, Exi
   // It was killed for an item that has ended meanwhile: the one that ran is not to blame.
   if (static_cast<std::int64_t>(stamp) != flight.overdue_stamp) flight.overdue = false;
   MapState* const map = flight.map;
-  if (flight.position >= claimed) {
+  if (flight.position >= claimed && !state_.one_life) {
     dispatcher_.requeue(lane, number);
   } else if (map == nullptr) {
     const bool possible =

@@ -1,19 +1,21 @@
 // The event loop of a thread of the manager, and how pools reach its coroutines.
 //
 // Who brings about what a coroutine waits for tells its watcher, with the pool's lock held and from
-// any thread. The loop notes it in a list, and its eventfd is rung if it sleeps.
+// any thread. The loop notes it in a list, and is woken if it sleeps. Mostly that is the loop's own
+// thread, which collects while it has nothing else to do (loop_collector.hpp).
 #pragma once
 
 #include <pinion/detail/detached.hpp>
 #include <pinion/detail/pool_awaiter.hpp>
 #include <pinion/detail/pool_core.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <mutex>
 
 #include "lib/loop/loop.hpp"
-#include "lib/os/fd.hpp"
+#include "lib/pool/loop_collector.hpp"
 
 namespace pinion::pool {
 
@@ -32,10 +34,9 @@ class CallerLoop final : public detail::Watcher {
   void run(detail::Detached coroutine);
 
   // The awaiters' side, on the loop's own thread. First `expect`, whose watch is given to the pool;
-  // then `suspend`; at the end `forget`, once the pool has forgotten the watch, unless `woken_`.
-  detail::Watch expect(detail::PoolAwaiter& awaiter);
+  // at the end `forget`, once the pool has forgotten the watch, unless `woken_`.
+  detail::Watch expect(detail::PoolAwaiter& awaiter, Turns& turns);
   detail::Watch watch_of(detail::PoolAwaiter& awaiter) noexcept;
-  void suspend(detail::PoolAwaiter& awaiter, std::coroutine_handle<> waiter) noexcept;
   void forget(detail::PoolAwaiter& awaiter) noexcept;
 
   void ended(std::uint64_t tag) noexcept override;
@@ -43,10 +44,11 @@ class CallerLoop final : public detail::Watcher {
  private:
   void deliver() noexcept;
   void wait();
+  void sleep(std::int64_t until_ns);
 
   loop::Loop loop_;
-  detail::LinkList awaiters_;  // suspended ones
-  os::Fd eventfd_;             // made with the first awaiter
+  LoopCollector collector_;
+  std::atomic<bool> told_{false};
   std::mutex mutex_;           // of what follows
   detail::LinkList arrivals_;  // PoolAwaiter::arrival_
   bool asleep_ = false;        // or about to be

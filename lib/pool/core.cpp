@@ -10,6 +10,7 @@
 
 #include "lib/loop/loop.hpp"
 #include "lib/os/clock.hpp"
+#include "lib/os/pidfd.hpp"
 #include "lib/pool/locked.hpp"
 #include "lib/pool/side.hpp"
 #include "lib/pool/start_errors.hpp"
@@ -150,13 +151,9 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
 
 bool Core::watch(LedgerEntry& entry, const detail::Watch& watch) {
   require_same_process();
-  {
-    const Locked lock(state_);
-    if (entry.done()) return false;
-    Settler::side_of(entry).watches.push_back(watch);
-    state_.count_awaiter(watch, 1);
-  }
-  look_after();
+  const Locked lock(state_);
+  if (entry.done()) return false;
+  Settler::side_of(entry).watches.push_back(watch);
   return true;
 }
 
@@ -164,7 +161,7 @@ void Core::unwatch(LedgerEntry& entry, const detail::Watch& watch) noexcept {
   if (!state_.guard.same_process()) return;
   const Locked lock(state_);
   if (entry.side == nullptr) return;
-  if (std::erase(entry.side->watches, watch) != 0) state_.count_awaiter(watch, -1);
+  std::erase(entry.side->watches, watch);
 }
 
 bool Core::read_in_place(LedgerEntry& entry) {
@@ -198,6 +195,19 @@ void Core::release(LedgerEntry& entry) {
   }
   delete side;          // without the lock: it may hold the user's values
   Ledger::give(entry);  // the last one after the pool's end takes this core with it
+}
+
+void Core::give_one_life() {
+  const Locked lock(state_);
+  state_.one_life = true;
+}
+
+void Core::signal_workers(int number) noexcept {
+  if (!state_.guard.same_process()) return;
+  const Locked lock(state_);
+  for (const auto& lane : state_.lanes) {
+    if (lane->alive() && lane->pidfd) os::send_signal(lane->pidfd.get(), number);
+  }
 }
 
 void Core::close() {

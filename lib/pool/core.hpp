@@ -57,12 +57,17 @@ class Core final : public detail::PoolCore {
                   std::int64_t deadline_ns) {
     return turns_.wait_until(subject, reached, deadline_ns);
   }
+  /// For the loops of callers.
+  [[nodiscard]] Turns& turns() noexcept { return turns_; }
+  void require_same_process() const;
   /// Whether the value lies in a worker's memory, and stays there until `end_reading`.
   bool read_in_place(LedgerEntry& entry);
   void end_reading(LedgerEntry& entry) noexcept;
   void release(LedgerEntry& entry);
   detail::Side& side_of(LedgerEntry& entry);
 
+  void give_one_life();
+  void signal_workers(int number) noexcept;
   void close();
   void terminate();
   bool join(std::int64_t limit_ns);
@@ -103,7 +108,6 @@ class Core final : public detail::PoolCore {
   bool join_workers(std::int64_t deadline);
   void check(const TaskOptions* options) const;
   void require_open() const;
-  void require_same_process() const;
   void close_stream_inputs() noexcept;
   [[nodiscard]] bool is_full() const noexcept;
   void make_room(Locked& lock, const TaskOptions* options);

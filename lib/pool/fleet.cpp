@@ -131,6 +131,7 @@ void Fleet::give_birth(Lane& lane) {
   fds.fd[start::worker_segment_fd] = lane.segment->fd();
   fds.fd[start::bell_segment_fd] = state_.arena.bells_fd();
   fds.fd[start::manager_eventfd] = state_.eventfd.get();
+  fds.fd[start::bell_eventfd] = state_.bell_eventfd.get();
   fds.fd[start::worker_eventfd] = lane.eventfd.get();
   const start::BirthMemory memory{state_.arena.manager(), lane.segment, state_.arena.bells()};
   fds.memory = &memory;
@@ -232,6 +233,11 @@ void Fleet::after_death(Lane& lane, ExitStatus status) {
       if (state_.start_error.empty()) state_.start_error = first_failure(lane, status);
       return;
     }
+  }
+  if (state_.one_life) {
+    const bool waits = state_.accepting() || state_.pending.load() != 0;
+    if (waits && gone()) fail("its only process has ended: " + describe(status));
+    return;
   }
   const std::int64_t now = os::now_ns();
   if (state_.ready_workers != 0) {

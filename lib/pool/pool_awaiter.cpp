@@ -9,6 +9,7 @@ namespace pinion::detail {
 using pool::CallerLoop;
 using pool::Core;
 using pool::Ledger;
+using pool::Turns;
 
 namespace {
 
@@ -31,8 +32,10 @@ bool EntryAwaiter::await_ready() {
 
 bool EntryAwaiter::await_suspend(std::coroutine_handle<> waiter) {
   CallerLoop& loop = CallerLoop::require_current();
-  if (!core_of(handle_).watch(handle_.entry(), loop.expect(*this))) return false;
-  loop.suspend(*this, waiter);
+  Core& core = core_of(handle_);
+  core.turns().require_other_workers();
+  if (!core.watch(handle_.entry(), loop.expect(*this, core.turns()))) return false;
+  begin(waiter);
   return true;
 }
 
@@ -50,8 +53,10 @@ bool StreamAwaiter::await_ready() {
 
 bool StreamAwaiter::await_suspend(std::coroutine_handle<> waiter) {
   CallerLoop& loop = CallerLoop::require_current();
-  if (!stream_.watch(loop.expect(*this))) return false;
-  loop.suspend(*this, waiter);
+  Turns& turns = static_cast<Core&>(stream_.core()).turns();
+  turns.require_other_workers();
+  if (!stream_.watch(loop.expect(*this, turns))) return false;
+  begin(waiter);
   return true;
 }
 

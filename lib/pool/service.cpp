@@ -318,9 +318,12 @@ bool Service::sleep_until_event(std::int64_t until_ns) noexcept {
     const Locked lock(state_);
     until_ns = std::min(until_ns, state_.timed_check_ns);
   }
-  pollfd p{epoll_.get(), POLLIN, 0};
+  std::array<pollfd, 2> fds{pollfd{epoll_.get(), POLLIN, 0},
+                            pollfd{state_.bell_eventfd.get(), POLLIN, 0}};
   const timespec timeout = os::to_timespec(std::max<std::int64_t>(0, until_ns - os::now_ns()));
-  return ::ppoll(&p, 1, &timeout, nullptr) != 0 || os::now_ns() >= until_ns;
+  if (::ppoll(fds.data(), fds.size(), &timeout, nullptr) < 0) return true;
+  if (fds[1].revents != 0) os::drain_eventfd(state_.bell_eventfd.get());
+  return fds[0].revents != 0 || os::now_ns() >= until_ns;
 }
 
 std::int64_t Service::next_timer_ns() {

@@ -27,7 +27,6 @@ void State::put_back(Waiting waiting) {
 }
 
 void State::tell(const detail::Watch& watch) noexcept {
-  count_awaiter(watch, -1);
   watch.watcher->ended(watch.tag);
   baton.tell(watch.watcher);
 }
@@ -80,9 +79,10 @@ State::State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_le
                   ? ring::Fencing::asymmetric
                   : ring::Fencing::symmetric),
       eventfd(os::make_eventfd()),
+      bell_eventfd(os::make_eventfd()),
       bell(reinterpret_cast<std::atomic<std::uint32_t>*>(arena.bell_memory() +
                                                          shm::BellLayout::manager),
-           eventfd.get(), fencing),
+           bell_eventfd.get(), fencing),
       idle_lanes(workers),
       open_lanes(workers),
       spin(spin_ns) {

@@ -59,8 +59,9 @@ struct State {
   start::ModuleTable modules;
   Ledger& ledger;
   ring::Fencing fencing;
-  os::Fd eventfd;   // wakes the service thread
-  ring::Bell bell;  // the manager's
+  os::Fd eventfd;       // wakes the service thread
+  os::Fd bell_eventfd;  // wakes who collects and sleeps in a loop: the service thread, or a caller
+  ring::Bell bell;      // the manager's
   std::vector<std::unique_ptr<Lane>> lanes;
   std::vector<Seat> seats;     // at least one a lane
   LaneSet idle_lanes;          // ready, with nothing to do
@@ -69,6 +70,7 @@ struct State {
   Backlog backlog;
   bool bound_waiting = false;  // a worker's own queue may hold something
   bool no_successors = false;  // a worker that dies is not replaced
+  bool one_life = false;       // the same, and what it had goes nowhere else
   std::vector<std::unique_ptr<MapState>> maps;
   detail::CodeMap* code = nullptr;
   std::int64_t timed_check_ns = os::never_ns;  // when the service looks at timed tasks next
@@ -103,7 +105,7 @@ struct State {
   std::atomic<std::uint64_t> pending{0};      // items accepted and not ended; written under it
   std::atomic<bool> backlogged{false};        // somebody must collect, or work stands still
   std::atomic<bool> controls_waiting{false};  // messages that a worker has no slots for yet
-  std::atomic<unsigned> awaiters{0};          // watches that somebody must collect for
+  std::atomic<unsigned> unserved{0};          // callers that sleep without being listed
   std::atomic<std::uint64_t> collected{0};    // times that results were looked for
   std::atomic<std::uint64_t> wakes{0};        // system calls that woke a worker
   std::atomic<bool> take_back_due{false};     // of a map that fails, or of a worker that retires
@@ -194,12 +196,6 @@ struct State {
     timed_check_ns = at_ns;
     timed_check_moved = true;
   }
-  /// A watch is there, or there no more. With the lock held.
-  void count_awaiter(const detail::Watch& watch, int by) noexcept {
-    if (!watch.collects) return;
-    const unsigned before = awaiters.load(std::memory_order_relaxed);
-    awaiters.store(before + static_cast<unsigned>(by), std::memory_order_seq_cst);
-  }
   /// With the lock held; the watch is in no list any more.
   void tell(const detail::Watch& watch) noexcept;
   /// Those who wait for an item of a stream. With the lock held.
@@ -208,7 +204,14 @@ struct State {
   [[nodiscard]] bool needs_collector() const noexcept {
     return backlogged.load(std::memory_order_seq_cst) ||  // EDGE told
            controls_waiting.load(std::memory_order_seq_cst) ||
-           awaiters.load(std::memory_order_seq_cst) != 0;
+           unserved.load(std::memory_order_seq_cst) != 0;
+  }
+  /// Somebody must collect, and nobody does: the service thread is to be told. `back_soon`: who has
+  /// left the baton takes it again, unless what it does now lasts; then it is enough that the
+  /// service looks again by itself.
+  [[nodiscard]] bool nobody_looks(bool back_soon) const noexcept {
+    if (!needs_collector() || baton.holder() != Baton::Holder::nobody) return false;
+    return !(back_soon && service_ticks.load(std::memory_order_seq_cst));  // EDGE told
   }
 };
 

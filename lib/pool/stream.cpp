@@ -87,6 +87,7 @@ class Stream::State {
 
   bool watch(const Watch& watch) { return core_.watch(*job_, watch); }
   void unwatch(const Watch& watch) noexcept { core_.unwatch(*job_, watch); }
+  [[nodiscard]] Core& core() const noexcept { return core_; }
 
  private:
   /// Worth a read: not for every item, where the window has room for many.
@@ -154,6 +155,7 @@ bool Stream::next(StreamItem& item, std::int64_t limit_ns) { return state_->next
 StreamLook Stream::look(StreamItem& item) { return state_->look(item); }
 bool Stream::watch(const Watch& watch) { return state_->watch(watch); }
 void Stream::unwatch(const Watch& watch) noexcept { state_->unwatch(watch); }
+PoolCore& Stream::core() const noexcept { return state_->core(); }
 
 void throw_error(const StreamItem& item) {
   if (item.error != nullptr) pool::throw_anew(item.error);

@@ -185,9 +185,8 @@ LedgerEntry& Core::open_entry(const TaskOptions* options, bool with_side) {
 
 /// Work that waits needs somebody who collects.
 void Core::look_after() noexcept {
-  if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) [[unlikely]] {
+  if (state_.nobody_looks(false)) [[unlikely]]
     state_.tell_service_once();
-  }
 }
 
 /// What was accepted is on its way when this returns; with the start method `serial` it has run.

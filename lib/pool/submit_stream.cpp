@@ -83,20 +83,16 @@ bool Core::take_from_stream(StreamJob& job, detail::StreamItem& item) {
 
 bool Core::watch(StreamJob& job, const detail::Watch& watch) {
   require_same_process();
-  {
-    const Locked lock(state_);
-    if (job.worth_a_look()) return false;
-    job.watches.push_back(watch);
-    state_.count_awaiter(watch, 1);
-  }
-  look_after();
+  const Locked lock(state_);
+  if (job.worth_a_look()) return false;
+  job.watches.push_back(watch);
   return true;
 }
 
 void Core::unwatch(StreamJob& job, const detail::Watch& watch) noexcept {
   if (!state_.guard.same_process()) return;
   const Locked lock(state_);
-  if (std::erase(job.watches, watch) != 0) state_.count_awaiter(watch, -1);
+  std::erase(job.watches, watch);
 }
 
 }  // namespace pinion::pool

@@ -10,7 +10,17 @@
 #include <stdexcept>
 #include <vector>
 
+#include "lib/os/eventfd.hpp"
+
 namespace pinion::pool {
+
+namespace {
+
+constexpr const char* waits_in_place =
+    "a task waits for something of its own pool, whose start method is serial: it would wait for "
+    "ever, since nothing else runs until it returns";
+
+}  // namespace
 
 /// Tells the workers where results are collected: the one on that core gives way.
 void Turns::note_core() noexcept {
@@ -24,7 +34,6 @@ void Turns::note_core() noexcept {
   }
 }
 
-/// One round without work. False when it is time to sleep.
 bool Turns::relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept {
   if (state_.options.idle == Idle::sleep) return false;
   const bool shared = state_.crowded || state_.shares_busy_core();
@@ -103,10 +112,62 @@ Turns::Turn Turns::collect_until(Reached&& reached, std::int64_t deadline_ns) {
 
 void Turns::leave(bool back_soon) noexcept {
   state_.baton.leave();
-  if (!state_.needs_collector() || state_.baton.holder() != Baton::Holder::nobody) return;
-  // A callback may last: then the service must be about to look.
-  if (back_soon && state_.service_ticks.load(std::memory_order_seq_cst)) return;  // EDGE told
-  state_.tell_service_once();
+  if (state_.nobody_looks(back_soon)) state_.tell_service_once();
+}
+
+void Turns::require_other_workers() const {
+  if (state_.serial && state_.in_place.inside()) throw std::logic_error(waits_in_place);
+  if (state_.local && !state_.serial) refuse_own_workers();
+}
+
+bool Turns::take_in_loop() noexcept {
+  bool own = state_.baton.try_take(Baton::Holder::caller);
+  if (!own && state_.baton.holder() == Baton::Holder::service) {
+    Baton::Waiter waiter;
+    state_.baton.enlist(waiter);
+    while (!own && state_.baton.holder() == Baton::Holder::service) {
+      state_.bell.ring(true);
+      Baton::sleep(waiter, os::add_ns(os::now_ns(), handing_over_ns));
+      own = waiter.word.load(std::memory_order_acquire) == Baton::Waiter::handed;
+    }
+    own = state_.baton.delist(waiter);
+    own = own || state_.baton.try_take(Baton::Holder::caller);
+  }
+  return own;
+}
+
+void Turns::begin_in_loop() noexcept {
+  note_core();
+  state_.note_collecting();
+}
+
+bool Turns::collect_in_loop() {
+  if (!collector_.collect()) return false;
+  take_back_due();
+  return true;
+}
+
+std::optional<Turns::Parked> Turns::park_in_loop() {
+  Parked parked{};
+  {
+    const Locked lock(state_);
+    parked.soon = takeback_.balance();
+  }
+  parked.word = state_.bell.park(ring::Bell::in_loop);
+  if (state_.any_results() || state_.baton.urgently_wanted()) {
+    state_.bell.leave(parked.word);
+    return std::nullopt;
+  }
+  parked.until_ns = os::add_ns(os::now_ns(), parked.soon ? balance_ns : backstop_ns);
+  return parked;
+}
+
+void Turns::unpark(const Parked& parked, std::int64_t idle_since_ns) noexcept {
+  const std::int64_t now = os::now_ns();
+  if (state_.bell.leave(parked.word) && !parked.soon && now >= parked.until_ns) look_again();
+  os::drain_eventfd(state_.bell_eventfd.get());
+  note_core();
+  if (idle_since_ns != 0) state_.spin.waited(now - idle_since_ns);
 }
 
 template <class Reached>
@@ -221,11 +282,7 @@ bool Turns::wait_in_place(Reached&& reached, std::int64_t deadline_ns) {
   }
   for (;;) {
     if (reached()) return true;
-    if (state_.in_place.inside()) {
-      throw std::logic_error(
-          "a task waits for something of its own pool, whose start method is serial: it would wait "
-          "for ever, since nothing else runs until it returns");
-    }
+    if (state_.in_place.inside()) throw std::logic_error(waits_in_place);
     const std::int64_t look = std::min(deadline_ns, os::add_ns(os::now_ns(), look_ns));
     if (run_in_place(look)) continue;
     poll();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "lib/os/clock.hpp"
 #include "lib/os/cpu.hpp"
@@ -38,6 +39,40 @@ class Turns {
   /// One round of it, without collecting.
   bool run_workers_here();
   void refuse_own_workers() const;
+
+  // For those who sleep in a loop of their own (LoopCollector).
+  /// Throws `std::logic_error` in a task of a pool whose workers are this process's own, which
+  /// would wait for itself.
+  void require_other_workers() const;
+  /// Nothing runs but what a caller runs: `run_in_place`, and no baton is taken.
+  [[nodiscard]] bool in_place() const noexcept { return state_.serial; }
+  /// Takes the baton where it is free, or the service thread's, which collects for others only.
+  /// The pool may have ended: then nothing else here may be called.
+  bool take_in_loop() noexcept;
+  struct Parked {
+    std::uint32_t word;
+    std::int64_t until_ns;
+    bool soon;  // because a worker may be stuck
+  };
+  // The owner's:
+  void begin_in_loop() noexcept;
+  /// True if anything had arrived.
+  bool collect_in_loop();
+  [[nodiscard]] bool must_yield() const noexcept { return state_.baton.urgently_wanted(); }
+  /// One round without work. False when it is time to sleep.
+  bool relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept;
+  /// Empty, and it has not parked, where there is something to do.
+  std::optional<Parked> park_in_loop();
+  /// `idle_since_ns`: when it began to look for work; 0 if that is not known.
+  void unpark(const Parked& parked, std::int64_t idle_since_ns) noexcept;
+  void leave_loop() noexcept { leave(true); }
+  /// Readable when the owner that has parked is rung. The owner's alone.
+  [[nodiscard]] int bell_fd() const noexcept { return state_.bell_eventfd.get(); }
+  /// Sleeps without the baton from here on, or no more. Any caller.
+  void count_unserved(int by) noexcept {
+    state_.unserved.fetch_add(static_cast<unsigned>(by), std::memory_order_seq_cst);
+  }
+
   /// Called by the baton's owner after it has collected, and after burials.
   void take_back_due();
 
@@ -80,11 +115,11 @@ class Turns {
   bool wait_in_place(Reached&& reached, std::int64_t deadline_ns);
   template <class Reached>
   void park(Reached&& reached, std::int64_t deadline_ns);
-  bool relax(std::int64_t& idle_since_ns, unsigned& rounds) noexcept;
   void note_core() noexcept;
   void look_again() noexcept;
 
   static constexpr std::int64_t backstop_ns = 1'000'000'000;
+  static constexpr std::int64_t handing_over_ns = 1'000'000;
   static constexpr std::int64_t balance_ns = 1'000'000;  // how soon a stuck worker is noticed
 
   State& state_;

@@ -60,7 +60,8 @@ enum BirthFd : unsigned {
   manager_segment_fd,
   worker_segment_fd,
   bell_segment_fd,
-  manager_eventfd,
+  manager_eventfd,  // the service thread's
+  bell_eventfd,     // the manager's bell
   worker_eventfd,
   birth_fds
 };
@@ -81,6 +82,7 @@ struct BirthFds {
 struct LocalHome {
   BirthMemory memory;
   int manager_eventfd = -1;
+  int bell_eventfd = -1;
   int own_eventfd = -1;
   bool has_thread = false;  // of its own
   OriginalErrors errors;

@@ -16,12 +16,14 @@ os::Fd duplicate(int fd) {
 
 LocalWorker::LocalWorker(const Birth& birth, const BirthFds& fds)
     : birth_(birth),
-      manager_bell_(duplicate(fds.fd[manager_eventfd])),
+      manager_eventfd_(duplicate(fds.fd[manager_eventfd])),
+      manager_bell_(duplicate(fds.fd[bell_eventfd])),
       own_bell_(duplicate(fds.fd[worker_eventfd])),
       end_(os::make_eventfd()),
       end_for_manager_(duplicate(end_.get())) {
   home_.memory = *fds.memory;
-  home_.manager_eventfd = manager_bell_.get();
+  home_.manager_eventfd = manager_eventfd_.get();
+  home_.bell_eventfd = manager_bell_.get();
   home_.own_eventfd = own_bell_.get();
 }
 

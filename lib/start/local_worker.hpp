@@ -50,7 +50,9 @@ class LocalWorker {
   LocalHome home_;
 
  private:
-  os::Fd manager_bell_;  // its own: a late write must not reach a number that was given to another
+  // Its own: a late write must not reach a number that was given to another.
+  os::Fd manager_eventfd_;
+  os::Fd manager_bell_;
   os::Fd own_bell_;
   os::Fd end_;
   os::Fd end_for_manager_;

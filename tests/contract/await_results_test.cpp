@@ -99,7 +99,7 @@ TEST_CASE("errors are thrown as by get, a new object each time") {
         co_await failed;
       } catch (const std::out_of_range& error) {
         const auto* const remote = dynamic_cast<const pinion::RemoteError*>(&error);
-        CHECK(remote != nullptr);
+        CHECK((remote != nullptr) == workers_are_processes());
         text = error.what();
       }
       CHECK(text.find("failed with 5") != std::string::npos);
@@ -228,6 +228,7 @@ TEST_CASE("thousands of results at once, in any order") {
 }
 
 TEST_CASE("the death of a worker, and the end of its pool, reach those who await") {
+  if (left_out("workers are killed")) return;
   auto death = [](pinion::Pool& p) -> Task<bool> {
     co_return co_await throws<pinion::WorkerLost>(p.apply_async(die, 1));
   };
@@ -358,7 +359,7 @@ TEST_CASE("a storm of awaits, limits, cancellations and deaths") {
           co_return first.index() < 2 ? 1 : 0;
         }
         default: {
-          if (number % 16 == 5) (void)co_await p.apply_async(die, 0);
+          if (number % 16 == 5 && workers_are_processes()) (void)co_await p.apply_async(die, 0);
           co_await p.apply_async(nothing);
           co_return 1;
         }

@@ -163,6 +163,7 @@ TEST_CASE("an await that is cancelled has taken nothing") {
 }
 
 TEST_CASE("the pool's end is the end of its streams") {
+  if (left_out("a worker is killed")) return;
   pinion::Pool pool(1);
   auto stream = pool.imap(slow, std::vector<int>{1, 60'000, 60'000});
   auto all = [](pinion::Pool& p, ResultStream<int>& from) -> Task<std::string> {

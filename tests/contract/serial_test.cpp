@@ -292,3 +292,25 @@ TEST_CASE("options that mean something else here") {
   CheckedPool pool(PoolOptions{.start_method = StartMethod::serial, .max_pending = 2});
   CHECK(pool.map(square, numbers(10)).size() == 10);
 }
+
+TEST_CASE("coroutines of the caller await its results and streams beside a timer") {
+  const NothingLeft nothing_left;
+  CheckedPool pool(serial);
+  CheckedPool other(2);
+  auto all = [](Pool& here, Pool& there) -> pinion::Task<int> {
+    auto tick = []() -> pinion::Task<int> {
+      for (int i = 0; i < 5; ++i) co_await pinion::sleep_for(1ms);
+      co_return 1000;
+    };
+    auto take = [](pinion::ResultStream<int> stream) -> pinion::Task<int> {
+      int sum = 0;
+      while (const auto value = co_await stream.next_async()) sum += *value;
+      co_return sum;
+    };
+    const auto [ticks, sum, nine, four] = co_await pinion::when_all(
+        tick(), take(here.imap(square, numbers(5))), pinion::as_task(there.apply_async(square, 3)),
+        pinion::as_task(here.apply_async(square, 2)));
+    co_return ticks + sum + nine + four;
+  };
+  CHECK(pinion::run(all(pool, other)) == 1000 + 30 + 9 + 4);
+}

@@ -9,6 +9,7 @@
 
 namespace pinion::pool {
 class CallerLoop;
+class Turns;
 }  // namespace pinion::pool
 
 namespace pinion::detail {
@@ -27,6 +28,7 @@ class PoolAwaiter : public Waiter {
   };
 
   pool::CallerLoop* loop_ = nullptr;  // which may be told
+  pool::Turns* turns_ = nullptr;      // of the pool that tells it
   Arrival arrival_;                   // in that loop's list of what it was told
   bool woken_ = false;                // what its loop was told has been taken from there
 };

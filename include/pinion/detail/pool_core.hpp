@@ -32,6 +32,8 @@ class PoolCore {
 
 /// For those who look inside a pool: tests.
 struct PoolAccess;
+/// For what stands upon a pool: `Process` and `Worker`.
+struct ProcessAccess;
 
 /// A map on its way: gives the bytes of any range of its items, and takes their outcomes.
 /// Called with the pool's lock held, so it does nothing but copy.
@@ -80,7 +82,6 @@ class Watcher {
 struct Watch {
   Watcher* watcher;
   std::uint64_t tag;
-  bool collects = false;  // it cannot wait for long: somebody must collect as long as it is there
 
   bool operator==(const Watch&) const = default;
 };
@@ -139,6 +140,10 @@ PINION_API CodeMap* manager_code() noexcept;
 PINION_API void close_pool(PoolCore& pool);
 PINION_API void terminate_pool(PoolCore& pool);
 PINION_API bool join_pool(PoolCore& pool, std::int64_t limit_ns);
+/// From here on a worker that dies is not replaced: what it had is lost, started or not.
+PINION_API void give_one_life(PoolCore& pool);
+/// Sends a signal to the workers that live.
+PINION_API void signal_workers(PoolCore& pool, int number) noexcept;
 PINION_API unsigned process_count(const PoolCore& pool) noexcept;
 PINION_API std::vector<WorkerInfo> worker_infos(const PoolCore& pool);
 PINION_API PoolStats pool_stats(const PoolCore& pool);

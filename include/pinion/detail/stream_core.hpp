@@ -86,6 +86,7 @@ class PINION_API Stream {
   bool watch(const Watch& watch);
   /// It is not told from here on.
   void unwatch(const Watch& watch) noexcept;
+  [[nodiscard]] PoolCore& core() const noexcept;
 
  private:
   class State;

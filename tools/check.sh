@@ -89,7 +89,7 @@ if debug build-check -Dwerror=true; then
   if [ $full = no ]; then
     run_tests build-check "gcc" "" --no-suite slow --no-suite methods
   else
-    run_tests build-check "gcc" "PINION_STORM_SECONDS=60"
+    run_tests build-check "gcc" "PINION_STORM_SECONDS=60 PINION_TEST_EVERY_STEP=1"
     # As containers refuse io_uring, each in its way; the first for all that the pool promises.
     refuse=$PWD/build-check/tests/fault/refuse_uring
     run_tests build-check "gcc, io_uring refused by EPERM" "$refuse EPERM" --suite contract

@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 """Reads what `meson test` left in a build folder: shows what failed and why what was skipped was.
 
-usage: count_tests.py FOLDER
+usage: count_tests.py FOLDER | --self-test
 
+A test whose output has lines "skipped CASE: why" has passed, and each of those cases was skipped.
 The last line is "tests: N passed, N failed, N skipped".
 """
 
+import contextlib
+import io
 import json
+import re
 import sys
+import tempfile
 from pathlib import Path
 
 PASSED = {"OK", "EXPECTEDFAIL"}
@@ -28,11 +33,14 @@ def reason(test):
     return lines[-1] if lines else "no reason given"
 
 
-def main(arguments):
-    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
-        print(__doc__.strip())
-        return 2
-    folder = Path(arguments[0])
+def skipped_cases(test):
+    """"CASE: why" of each."""
+    return [match.group(1) for line in lines_of(test)
+            if (match := re.match(r"skipped ([^:]+: .*\S)", line))]
+
+
+def count(folder):
+    """Prints all that did not pass, and the counts. The exit status."""
     log = folder / "meson-logs" / "testlog.json"
     if not log.exists():
         output = folder / "tests.log"
@@ -44,6 +52,9 @@ def main(arguments):
     for test in tests:
         if test["result"] in PASSED:
             passed += 1
+            for case in skipped_cases(test):
+                skipped += 1
+                print(f"skipped: {test['name']}: {case}")
         elif test["result"] in SKIPPED:
             skipped += 1
             print(f"skipped: {test['name']}: {reason(test)}")
@@ -53,6 +64,35 @@ def main(arguments):
             print("\n".join("    " + line for line in lines_of(test)[-LINES_SHOWN:]))
     print(f"tests: {passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
+
+
+def self_test():
+    tests = [
+        {"name": "whole", "result": "OK", "stdout": "all is well\n"},
+        {"name": "half", "result": "OK", "stdout": "skipped a case: no cgroup\nskipped b: c: d\n"},
+        {"name": "none", "result": "SKIP", "stdout": "skipped: no spin\n"},
+        {"name": "broken", "result": "FAIL", "duration": 1.0, "stdout": "skipped x: y\n"},
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "meson-logs").mkdir()
+        (folder / "meson-logs" / "testlog.json").write_text(
+            "\n".join(json.dumps(test) for test in tests))
+        if skipped_cases(tests[1]) != ["a case: no cgroup", "b: c: d"]:
+            sys.exit("cases that were skipped are not found")
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            code = count(folder)
+    if code != 1 or not output.getvalue().endswith("tests: 2 passed, 1 failed, 3 skipped\n"):
+        sys.exit(f"it counts wrongly:\n{output.getvalue()}")
+    return 0
+
+
+def main(arguments):
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        print(__doc__.strip())
+        return 2
+    return self_test() if arguments[0] == "--self-test" else count(Path(arguments[0]))
 
 
 if __name__ == "__main__":

@@ -245,6 +245,7 @@ void Worker::run_task(const ring::TaskMessage& message, std::uint64_t position) 
   }
   try {
     coroutines_->take(message, position);
+    ring::claim_after_run(*channel_.line, position);
   } catch (...) {
     publish_error(message, position, encode_failure(std::current_exception(), message.first));
   }
@@ -278,6 +279,7 @@ __attribute__((no_sanitize("null"))) void Worker::run_plain(const ring::TaskMess
     }
     frame.stops_at_error = (message.flags & ring::task_stops_at_error) != 0;
     thunk_of(message)(frame);
+    ring::claim_after_run(*channel_.line, position);
   } catch (const abi::__forced_unwind&) {
     throw;  // pthread_exit: not an error of the task
   } catch (...) {

@@ -41,19 +41,27 @@ std::optional<ExitStatus> reap(int pidfd) noexcept {
   return ExitStatus::signaled(info.si_status);
 }
 
-bool sleeps_uninterruptibly(pid_t pid) noexcept {
+namespace {
+
+/// As in /proc/PID/stat; 0 where it cannot be read.
+char state_of(pid_t pid) noexcept {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/%d/stat", static_cast<int>(pid));
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+  if (fd < 0) return 0;
   char text[256];
   const ssize_t n = ::read(fd, text, sizeof text - 1);
   ::close(fd);
-  if (n <= 0) return false;
+  if (n <= 0) return 0;
   text[n] = '\0';
   const char* const name_end = std::strrchr(text, ')');  // the name may hold anything
-  return name_end != nullptr && name_end[1] == ' ' && name_end[2] == 'D';
+  return name_end != nullptr && name_end[1] == ' ' ? name_end[2] : '\0';
 }
+
+}  // namespace
+
+bool sleeps_uninterruptibly(pid_t pid) noexcept { return state_of(pid) == 'D'; }
+bool sleeps(pid_t pid) noexcept { return state_of(pid) == 'S'; }
 
 bool wait_for_exit(int pidfd, std::int64_t deadline_ns) noexcept {
   pollfd p{pidfd, POLLIN, 0};

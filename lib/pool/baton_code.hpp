@@ -8,6 +8,10 @@ namespace pinion::pool {
 
 template <class Atomics, class Mutex>
 void BasicBaton<Atomics, Mutex>::leave() noexcept {
+  if (Atomics::mutant == ring::Mutant::lost_baton) {
+    holder_.store(static_cast<std::uint32_t>(Holder::nobody), std::memory_order_seq_cst);
+    return;
+  }
   for (;;) {
     if (listed_.load(std::memory_order_seq_cst) == 0) {
       holder_.store(static_cast<std::uint32_t>(Holder::nobody), std::memory_order_seq_cst);
@@ -71,6 +75,7 @@ bool BasicBaton<Atomics, Mutex>::delist(Waiter& waiter) noexcept {
 template <class Atomics, class Mutex>
 void BasicBaton<Atomics, Mutex>::tell(const void* subject) noexcept {
   if (listed_.load(std::memory_order_seq_cst) == 0) return;
+  if (Atomics::mutant == ring::Mutant::lost_telling) return;
   const std::lock_guard lock(mutex_);
   for (Waiter* w = first_; w != nullptr;) {
     Waiter* const next = w->next;

@@ -197,6 +197,11 @@ std::optional<std::span<const std::byte>> Collector::bytes_of(const Lane& lane,
   if (block.bytes == 0) return std::span<const std::byte>();
   const std::byte* at = lane.checked(block.offset, block.bytes);
   if (at == nullptr) return std::nullopt;
+  if (ring::built_mutant == ring::Mutant::double_fetch) {
+    ResultMessage again = message;
+    lane.results.fetch_again(again);
+    return std::span(lane.segment->begin() + again.payload.block.offset, again.payload.block.bytes);
+  }
   return std::span(at, block.bytes);
 }
 

@@ -33,7 +33,8 @@ void Dispatcher::flush_controls(Lane& lane) {
       const std::uint64_t read = std::max(theirs.claimed.load(std::memory_order_acquire),
                                           theirs.read.load(std::memory_order_acquire));
       while (!lane.controls.empty() && lane.controls.front() < read) lane.controls.pop_front();
-      if (lane.controls.size() >= state_.capacity.controls()) {
+      if (lane.controls.size() >= state_.capacity.controls() &&
+          ring::built_mutant != ring::Mutant::no_credit) {
         state_.controls_waiting.store(true, std::memory_order_relaxed);
         return;
       }

@@ -98,7 +98,10 @@ start::Birth Fleet::order_for(const Lane& lane) const {
 }
 
 void Fleet::give_birth(Lane& lane) {
-  auto made = state_.arena.make_worker_segment(lane.index, lane.generation + 1, lane.numa_node);
+  const bool reused = ring::built_mutant == ring::Mutant::segment_reused && lane.segment;
+  auto made =
+      reused ? WorkerSegment{lane.segment, {}}
+             : state_.arena.make_worker_segment(lane.index, lane.generation + 1, lane.numa_node);
   const int memory_node = topology::node_of_memory(made.segment->begin());
   start::Birth birth;
   {
@@ -310,7 +313,7 @@ void Fleet::respawn(std::int64_t now_ns) {
 }
 
 std::int64_t Fleet::next_event_ns() const noexcept {
-  std::int64_t next = state_.leaving ? remind_ns_ : os::never_ns;
+  std::int64_t next = os::never_ns;
   for (const auto& lane : state_.lanes) {
     if (!lane->alive() && lane->respawn_ns != 0) next = std::min(next, lane->respawn_ns);
     if (lane->state == Lane::State::starting || lane->state == Lane::State::leaving) {
@@ -344,13 +347,8 @@ void Fleet::let_go() {
   const Locked lock(state_);
   if (state_.phase != State::Phase::closed || state_.pending.load() != 0) return;
   if (state_.open_streams != 0) return;
-  const std::int64_t now = os::now_ns();
-  const bool remind = state_.leaving && now >= remind_ns_;
-  if (!state_.leaving || remind) remind_ns_ = now + remind_after_ns;
   state_.leaving = true;
   for (const auto& lane : state_.lanes) {
-    // It may sleep under a bell that a sibling has written over.
-    if (remind && lane->state == Lane::State::leaving) lane->bell.ring_regardless();
     if (lane->state == Lane::State::starting) {  // it would have nothing to do
       lane->kill();
     }

@@ -73,7 +73,6 @@ class Fleet {
   [[nodiscard]] std::string late_text(const Lane& lane, bool initializing) const;
   [[nodiscard]] bool hopeless(std::int64_t now_ns) const noexcept;
 
-  static constexpr std::int64_t remind_after_ns = 1'000'000'000;
   static constexpr std::int64_t abandon_ns = 1'000'000'000;
   static constexpr std::int64_t abandon_thread_ns = 100'000'000;
   static constexpr std::int64_t nursery_answer_ns = 10'000'000'000;
@@ -89,7 +88,6 @@ class Fleet {
   std::unique_ptr<start::WorkerMaker> maker_;
   bool nursery_dead_ = false;    // and none comes
   unsigned nursery_deaths_ = 0;  // since a worker was made
-  std::int64_t remind_ns_ = 0;   // when workers that were told to leave are woken again
   std::vector<Abandoned> abandoned_;
   std::uint64_t items_at_last_death_ = 0;
   std::int64_t pause_ns_ = 0;

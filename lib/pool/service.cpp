@@ -50,6 +50,7 @@ Service::Service(State& state, Collector& collector, TakeBack& takeback, Fleet& 
       fleet_(fleet),
       turns_(turns),
       limits_(limits),
+      backstop_(state),
       epoll_(os::move_high(os::Fd(os::check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")))) {
   watch(epoll_.get(), state_.eventfd.get(), eventfd_tag);
 }
@@ -160,7 +161,7 @@ bool Service::begin() noexcept {
     try {
       abandon();
       watch_processes();
-      const std::int64_t again_ns = os::now_ns() + (unwatched_ ? unwatched_ns : outstanding_ns);
+      const std::int64_t again_ns = os::now_ns() + (unwatched_ ? unwatched_ns : backstop_ns);
       handle_events(std::min(again_ns, fleet_.next_event_ns()));
     } catch (...) {
       break;
@@ -204,7 +205,8 @@ void Service::abandon() {
   }
 }
 
-void Service::handle_events(std::int64_t until_ns) {
+/// False if there was none.
+bool Service::handle_events(std::int64_t until_ns) {
   std::array<epoll_event, 16> events;
   timespec timeout{};
   if (until_ns != os::never_ns) {
@@ -252,6 +254,7 @@ void Service::handle_events(std::int64_t until_ns) {
       }
     }
   }
+  return count > 0;
 }
 
 void Service::serve() {
@@ -265,8 +268,25 @@ void Service::serve() {
       }
       if (done) return;
     }
-    handle_events(next_timer_ns());
+    const std::int64_t until_ns = next_timer_ns();
+    if (!handle_events(until_ns) && os::now_ns() >= backstop_.due_ns()) look_for_results();
   }
+}
+
+/// The backstop ends a sleep that nobody was told to end.
+void Service::look_for_results() {
+  if (!left_alone() || handle_events(os::now_ns() + suspicion_ns) || !left_alone()) return;
+  if (!state_.baton.try_take(Baton::Holder::service)) return;
+  const bool any = state_.any_results();
+  state_.baton.leave();
+  if (any) state_.note_late_wakeup();
+}
+
+/// Somebody must collect, nobody does, and we were not told.
+bool Service::left_alone() const noexcept {
+  return needed() && state_.baton.holder() == Baton::Holder::nobody &&
+         !state_.service_told.load(std::memory_order_seq_cst) &&
+         !state_.service_ticks.load(std::memory_order_seq_cst);
 }
 
 /// What is to be done besides events.
@@ -279,6 +299,7 @@ void Service::turn() {
   abandon();
   fleet_.respawn(now);
   watch_processes();
+  backstop_.look(now);
   // Somebody must collect, nobody does, and nobody has for a tick.
   if (needed() && state_.baton.holder() == Baton::Holder::nobody) {
     const std::uint64_t collected = state_.collected.load(std::memory_order_relaxed);
@@ -302,12 +323,21 @@ void Service::collect() {
       const Locked lock(state_);
       soon = takeback_.balance();
     }
-    std::int64_t until_ns = std::min(fleet_.next_event_ns(), os::now_ns() + outstanding_ns);
-    if (soon) until_ns = std::min(until_ns, os::now_ns() + balance_ns);
+    const std::int64_t now = os::now_ns();
+    const std::int64_t limit_ns = std::min(now + backstop_ns, backstop_.next_ns(now));
+    std::int64_t until_ns = std::min(limit_ns, fleet_.next_event_ns());
+    if (soon) until_ns = std::min(until_ns, now + balance_ns);
     const std::uint32_t parked = state_.bell.park(ring::Bell::in_loop);
     bool event = true;
-    if (!state_.any_results() && !state_.baton.wanted()) event = sleep_until_event(until_ns);
-    state_.bell.leave(parked);
+    bool suspected = false;
+    if (!state_.any_results() && !state_.baton.wanted()) {
+      event = sleep_until_event(until_ns);
+      if (!state_.bell.rung(parked) && os::now_ns() >= limit_ns && state_.any_results()) {
+        suspected = true;
+        static_cast<void>(sleep_until_event(os::now_ns() + suspicion_ns));
+      }
+    }
+    if (state_.bell.leave(parked) && suspected) state_.note_late_wakeup();
     if (event && !state_.any_results()) break;  // handled without the baton
   }
 }
@@ -327,15 +357,13 @@ bool Service::sleep_until_event(std::int64_t until_ns) noexcept {
 }
 
 std::int64_t Service::next_timer_ns() {
-  std::int64_t next = fleet_.next_event_ns();
-  if (unwatched_) next = std::min(next, os::now_ns() + unwatched_ns);
+  const std::int64_t now = os::now_ns();
+  std::int64_t next = std::min(fleet_.next_event_ns(), backstop_.next_ns(now));
+  if (unwatched_) next = std::min(next, now + unwatched_ns);
   {
     const Locked lock(state_);
     next = std::min(next, state_.timed_check_ns);
     if (state_.must_stop) return 0;
-  }
-  if (state_.pending.load(std::memory_order_relaxed) != 0) {
-    next = std::min(next, os::now_ns() + outstanding_ns);
   }
   // EDGE told: we clear `service_told` and `service_ticks`, then look who collects and what is
   // expected; who leaves the baton frees it, then looks at them, and wakes us if they are clear.
@@ -343,11 +371,11 @@ std::int64_t Service::next_timer_ns() {
   state_.service_told.store(false, std::memory_order_seq_cst);
   if (state_.needs_collector() && state_.baton.holder() == Baton::Holder::nobody) {
     state_.service_told.store(true, std::memory_order_seq_cst);
-    next = std::min(next, os::now_ns() + tick_ns);
+    next = std::min(next, now + tick_ns);
   } else if (state_.callbacks.expected() != 0) {
     // The callback thread collects, unless a callback takes long.
     state_.service_ticks.store(true, std::memory_order_seq_cst);
-    next = std::min(next, os::now_ns() + callback_tick_ns);
+    next = std::min(next, now + callback_tick_ns);
   }
   return next;
 }

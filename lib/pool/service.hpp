@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "lib/os/fd.hpp"
+#include "lib/pool/backstop.hpp"
 #include "lib/pool/fleet.hpp"
 #include "lib/pool/time_limits.hpp"
 #include "lib/pool/turns.hpp"
@@ -36,7 +37,7 @@ class Service {
   void run() noexcept;
   bool begin() noexcept;
   void serve();
-  void handle_events(std::int64_t timeout_ns);
+  bool handle_events(std::int64_t until_ns);
   void turn();
   void collect();
   void watch_nursery();
@@ -49,11 +50,12 @@ class Service {
     return state_.needs_collector() || state_.callbacks.expected() != 0;
   }
   bool sleep_until_event(std::int64_t until_ns) noexcept;
+  void look_for_results();
+  [[nodiscard]] bool left_alone() const noexcept;
 
   static constexpr std::int64_t tick_ns = 100'000;  // how long results may lie when nobody collects
   static constexpr std::int64_t callback_tick_ns = 1'000'000;
   static constexpr std::int64_t balance_ns = 1'000'000;
-  static constexpr std::int64_t outstanding_ns = 1'000'000'000;
   static constexpr std::int64_t unwatched_ns = 10'000'000;
 
   State& state_;
@@ -62,6 +64,7 @@ class Service {
   Fleet& fleet_;
   Turns& turns_;
   TimeLimits& limits_;
+  Backstop backstop_;
 
   os::Fd epoll_;
   pthread_t thread_{};

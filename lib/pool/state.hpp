@@ -86,6 +86,7 @@ struct State {
   bool started = false;              // the constructor has returned
   std::string start_error;           // why it will not
   bool leaving = false;              // workers were told to leave
+  bool looked_after = false;         // the service looks after the workers once a second
   bool must_stop = false;            // the pool has failed: the service stops everything
   start::KeptCall initializer;
   start::KeptCall finalizer;
@@ -174,8 +175,14 @@ struct State {
     bell.ring(true);
     baton.tell(&pending);
   }
+  /// A backstop has found work, and no bell has come.
+  void note_late_wakeup() noexcept {
+    const std::lock_guard lock(mutex);
+    ++counters.late_wakeups;
+  }
   /// Wakes the service thread, unless it has been told since it slept last.
   void tell_service_once() noexcept {
+    if (ring::built_mutant == ring::Mutant::lost_service) return;
     if (!service_told.exchange(true, std::memory_order_seq_cst)) os::ring_eventfd(eventfd.get());
   }
   [[nodiscard]] bool accepting() const noexcept { return phase == Phase::open; }

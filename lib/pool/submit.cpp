@@ -177,6 +177,9 @@ LedgerEntry& Core::open_entry(const TaskOptions* options, bool with_side) {
     }
     if (kept) entry.side->options = *options;
   }
+  if (!state_.looked_after) [[unlikely]] {  // it was idle for a second
+    state_.looked_after = state_.must_tell_service = true;
+  }
   entry.number = static_cast<std::uint32_t>(++state_.counters.accepted);
   state_.pending.store(state_.pending.load(std::memory_order_relaxed) + 1,
                        std::memory_order_relaxed);

@@ -63,25 +63,23 @@ void Turns::park(Reached&& reached, std::int64_t deadline_ns) {
   }
   const std::int64_t limit = os::add_ns(os::now_ns(), soon ? balance_ns : backstop_ns);
   state_.bell.sleep(parked, std::min(deadline_ns, limit));
-  if (state_.bell.leave(parked) && !soon && os::now_ns() >= limit) look_again();
+  bool suspected = false;
+  if (!soon && !state_.bell.rung(parked) && os::now_ns() >= limit && state_.any_results()) {
+    suspected = true;
+    state_.bell.sleep(parked, os::add_ns(os::now_ns(), suspicion_ns));
+  }
+  if (state_.bell.leave(parked) && suspected) state_.note_late_wakeup();
 }
 
-/// The backstop has expired. A bell that was lost would be found here; it must never happen.
-void Turns::look_again() noexcept {
-  Locked lock(state_);
-  if (state_.any_results()) ++state_.counters.late_wakeups;
-  for (const auto& lane : state_.lanes) {
-    if (!lane->takes_tasks() || lane->in_flight() == 0) continue;
-    const bool unread =
-        lane->worker_line().claimed.load(std::memory_order_acquire) < lane->tasks.position();
-    if (!unread) continue;
-    if (lane->bell.where() == ring::Bell::on_futex) {
-      ++state_.counters.late_wakeups;
-      state_.must_ring(*lane, true);
-    } else {  // it is busy, or a sibling has written over its bell
-      lane->bell.ring_regardless();
-    }
-  }
+/// After a backstop: counts a wake-up that has not come although `lies_there`.
+template <class LiesThere>
+void Turns::judge(const Baton::Waiter& waiter, LiesThere&& lies_there) noexcept {
+  const auto suspected = [&] {
+    return waiter.word.load(std::memory_order_acquire) == Baton::Waiter::waiting && lies_there();
+  };
+  if (!suspected()) return;
+  Baton::sleep(waiter, os::add_ns(os::now_ns(), suspicion_ns));
+  if (suspected()) state_.note_late_wakeup();
 }
 
 template <class Reached>
@@ -164,7 +162,14 @@ std::optional<Turns::Parked> Turns::park_in_loop() {
 
 void Turns::unpark(const Parked& parked, std::int64_t idle_since_ns) noexcept {
   const std::int64_t now = os::now_ns();
-  if (state_.bell.leave(parked.word) && !parked.soon && now >= parked.until_ns) look_again();
+  bool suspected = false;
+  if (!parked.soon && !state_.bell.rung(parked.word) && now >= parked.until_ns &&
+      state_.any_results()) {
+    suspected = true;
+    pollfd rung{state_.bell_eventfd.get(), POLLIN, 0};
+    ::poll(&rung, 1, static_cast<int>(suspicion_ns / 1'000'000));
+  }
+  if (state_.bell.leave(parked.word) && suspected) state_.note_late_wakeup();
   os::drain_eventfd(state_.bell_eventfd.get());
   note_core();
   if (idle_since_ns != 0) state_.spin.waited(now - idle_since_ns);
@@ -199,8 +204,11 @@ bool Turns::wait(const void* subject, Announce&& announce, Reached&& reached,
         own = true;
         break;
       }
-      if (os::now_ns() >= deadline_ns) break;
-      Baton::sleep(waiter, std::min(deadline_ns, os::add_ns(os::now_ns(), backstop_ns)));
+      const std::int64_t now = os::now_ns();
+      if (now >= deadline_ns) break;
+      const std::int64_t limit = os::add_ns(now, backstop_ns);
+      Baton::sleep(waiter, std::min(deadline_ns, limit));
+      if (os::now_ns() >= limit) judge(waiter, [&] { return reached() || baton_lies_free(); });
       if (waiter.word.load(std::memory_order_acquire) != Baton::Waiter::waiting) break;
     }
     own |= state_.baton.delist(waiter);
@@ -358,7 +366,11 @@ void Turns::become_owner() noexcept {
   for (;;) {
     state_.bell.ring(true);
     const bool own = state_.baton.try_take(Baton::Holder::caller);
-    if (!own) Baton::sleep(waiter, os::add_ns(os::now_ns(), 1'000'000));
+    if (!own) {
+      const std::int64_t limit = os::add_ns(os::now_ns(), ask_again_ns);
+      Baton::sleep(waiter, limit);
+      if (os::now_ns() >= limit) judge(waiter, [&] { return baton_lies_free(); });
+    }
     if (own || waiter.word.load(std::memory_order_acquire) == Baton::Waiter::handed) {
       state_.baton.delist(waiter);
       return;

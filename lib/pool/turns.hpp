@@ -7,6 +7,7 @@
 
 #include "lib/os/clock.hpp"
 #include "lib/os/cpu.hpp"
+#include "lib/pool/backstop.hpp"
 #include "lib/pool/collector.hpp"
 #include "lib/pool/locked.hpp"
 #include "lib/pool/state.hpp"
@@ -116,11 +117,15 @@ class Turns {
   template <class Reached>
   void park(Reached&& reached, std::int64_t deadline_ns);
   void note_core() noexcept;
-  void look_again() noexcept;
+  template <class LiesThere>
+  void judge(const Baton::Waiter& waiter, LiesThere&& lies_there) noexcept;
+  [[nodiscard]] bool baton_lies_free() const noexcept {
+    return state_.baton.holder() == Baton::Holder::nobody;
+  }
 
-  static constexpr std::int64_t backstop_ns = 1'000'000'000;
   static constexpr std::int64_t handing_over_ns = 1'000'000;
-  static constexpr std::int64_t balance_ns = 1'000'000;  // how soon a stuck worker is noticed
+  static constexpr std::int64_t ask_again_ns = 1'000'000;  // who must have the baton soon
+  static constexpr std::int64_t balance_ns = 1'000'000;    // how soon a stuck worker is noticed
 
   State& state_;
   Collector& collector_;

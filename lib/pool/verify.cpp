@@ -3,6 +3,7 @@
 #include <set>
 
 #include "lib/pool/core.hpp"
+#include "lib/pool/side.hpp"
 
 namespace pinion::pool {
 
@@ -19,6 +20,7 @@ class Verifier {
            std::to_string(n.accepted) + " items were accepted, but " + std::to_string(n.completed) +
                " completed, " + std::to_string(n.failed) + " failed and " +
                std::to_string(pending) + " are pending");
+    check_generations();
     std::uint64_t live = 0;
     for (const auto& lane : state_.lanes) live += check(*lane);
     if (pending == 0) {
@@ -66,6 +68,25 @@ class Verifier {
     expect(used + lane.controls.size() <= state_.capacity.ring_slots,
            name + " was given more than its ring holds");
     return live;
+  }
+
+  /// A worker's index has one generation a birth, and what is kept in its memory is of the last
+  /// one.
+  void check_generations() {
+    std::uint64_t births = 0;
+    std::uint64_t successors = 0;
+    for (const auto& lane : state_.lanes) {
+      births += lane->generation;
+      successors += lane->generation > 1 ? lane->generation - 1 : 0;
+      for (const LedgerEntry* entry : lane->kept) {
+        const detail::Side* const side = entry->side;
+        expect(side != nullptr && side->worker == lane->index &&
+                   side->generation == lane->generation && side->segment == lane->segment,
+               "a result is counted to another worker or generation than it lies in");
+      }
+    }
+    expect(state_.counters.respawns <= successors, "more successors are ready than were born");
+    expect(state_.counters.deaths <= births, "more workers have died than were born");
   }
 
   /// Nothing is pending: what tasks that were taken back still hold, and the options' calls.

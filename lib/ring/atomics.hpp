@@ -39,7 +39,11 @@ inline void copy_once(Message& to, const Message& from) noexcept {
 }
 
 struct MachineAtomics {
+#ifdef PINION_MUTANTS
+  static inline const Mutant& mutant = built_mutant;
+#else
   static constexpr Mutant mutant = built_mutant;
+#endif
   /// A race detector knows neither fences nor membarrier: where two words stand in a
   /// store-then-load edge, it is shown read-modify-writes instead.
 #ifdef PINION_THREAD_SANITIZER

@@ -47,7 +47,8 @@ class BasicBell {
     std::uint32_t word = load_behind<Atomics>(*word_, std::memory_order_relaxed);
     if (where(word) == awake) return false;
     if (where(word) == full && !urgent) return false;
-    if constexpr (Atomics::mutant != Mutant::silent_bell) {
+    if (Atomics::mutant == Mutant::lost_bell) return false;
+    if (Atomics::mutant != Mutant::silent_bell) {
       if (!word_->compare_exchange_strong(word, next(word, awake), std::memory_order_seq_cst)) {
         return false;  // it left by itself, or another has woken it
       }
@@ -72,7 +73,7 @@ class BasicBell {
   std::uint32_t park(Where place) noexcept {
     const std::uint32_t parked = next(word_->load(std::memory_order_relaxed), place);
     store_before<Atomics>(*word_, parked);
-    if constexpr (Atomics::mutant != Mutant::no_parking_barrier) {
+    if (Atomics::mutant != Mutant::no_parking_barrier) {
       rare_barrier<Atomics>(fencing_);  // EDGE bell
     }
     return parked;
@@ -93,8 +94,10 @@ class BasicBell {
   [[nodiscard]] bool rung(std::uint32_t parked) const noexcept {
     return word_->load(std::memory_order_acquire) != parked;
   }
-  [[nodiscard]] Where where() const noexcept {
-    return where(word_->load(std::memory_order_relaxed));
+  [[nodiscard]] Where where() const noexcept { return where(word()); }
+  /// Another one at each sleep.
+  [[nodiscard]] std::uint32_t word() const noexcept {
+    return word_->load(std::memory_order_relaxed);
   }
   [[nodiscard]] int eventfd() const noexcept { return eventfd_; }
 

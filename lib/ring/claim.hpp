@@ -108,7 +108,7 @@ template <class Atomics>
 inline bool claim(BasicWorkerLine<Atomics>& mine, const BasicManagerLine<Atomics>& theirs,
                   const BasicVerdict<Atomics>& verdict, std::uint64_t position,
                   Fencing fencing) noexcept {
-  if constexpr (Atomics::mutant != Mutant::claim_after_run) {
+  if (Atomics::mutant != Mutant::claim_after_run) {
     store_before<Atomics>(mine.claimed, position + 1);
   }
   fast_barrier<Atomics>(fencing);  // EDGE claim
@@ -122,7 +122,7 @@ inline bool claim(BasicWorkerLine<Atomics>& mine, const BasicManagerLine<Atomics
 /// For code with the fault `claim_after_run`: called when the task has been run.
 template <class Atomics>
 inline void claim_after_run(BasicWorkerLine<Atomics>& mine, std::uint64_t position) noexcept {
-  if constexpr (Atomics::mutant == Mutant::claim_after_run) {
+  if (Atomics::mutant == Mutant::claim_after_run) {
     store_before<Atomics>(mine.claimed, position + 1);
   }
 }

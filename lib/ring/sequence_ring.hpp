@@ -15,9 +15,8 @@ namespace pinion::ring {
 template <class Message, class Atomics = MachineAtomics>
 class SequenceRing {
   using Slot = ring::Slot<Message, Atomics>;
-  static constexpr Mutant mutant = Atomics::mutant;
-  static constexpr std::uint64_t begin_at(std::uint64_t position) noexcept {
-    return mutant == Mutant::positions_restarted ? 0 : position;
+  static std::uint64_t begin_at(std::uint64_t position) noexcept {
+    return Atomics::mutant == Mutant::positions_restarted ? 0 : position;
   }
 
  public:
@@ -44,14 +43,14 @@ class SequenceRing {
     /// Wait-free. The caller holds a credit, and rings the bell afterwards.
     void push(const Message& message) noexcept {
       Slot& slot = slots_[position_ & mask_];
-      if constexpr (mutant == Mutant::early_publish) {
+      if (Atomics::mutant == Mutant::early_publish) {
         slot.sequence.store(position_ + 1, std::memory_order_release);
       }
       Atomics::put(slot.message, message);
       ++position_;
-      if constexpr (mutant != Mutant::early_publish) {
-        constexpr auto order = mutant == Mutant::relaxed_publish ? std::memory_order_relaxed
-                                                                 : std::memory_order_release;
+      if (Atomics::mutant != Mutant::early_publish) {
+        const auto order = Atomics::mutant == Mutant::relaxed_publish ? std::memory_order_relaxed
+                                                                      : std::memory_order_release;
         slot.sequence.store(position_, order);  // EDGE message
       }
     }
@@ -88,7 +87,7 @@ class SequenceRing {
 
     /// For code with the fault `double_fetch`: the last message that was taken, from its slot.
     void fetch_again(Message& message) const noexcept {
-      if constexpr (mutant == Mutant::double_fetch) {
+      if (Atomics::mutant == Mutant::double_fetch) {
         Atomics::get(message, slots_[(position_ - 1) & mask_].message);
       }
     }

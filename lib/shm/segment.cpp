@@ -10,6 +10,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "lib/ring/mutant.hpp"
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -121,8 +123,12 @@ os::Mapping attach_segment(int fd, int protection, const SegmentHeader& expected
   if (found.page_bytes != static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))) {
     refuse("its page size is another");
   }
+  using ring::Mutant;
+  const bool generation = found.generation == expected.generation ||
+                          ring::built_mutant == Mutant::no_generation ||
+                          ring::built_mutant == Mutant::segment_reused;
   if (found.kind != expected.kind || found.pool != expected.pool ||
-      found.worker != expected.worker || found.generation != expected.generation) {
+      found.worker != expected.worker || !generation) {
     refuse("it belongs to another pool, worker or generation");
   }
   return mapping;

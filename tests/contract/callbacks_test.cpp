@@ -224,7 +224,9 @@ TEST_CASE("a callback may destroy the last handle (edge case 7)") {
   CHECK(eventually([&] { return size == 5000; }));
 }
 
-TEST_CASE("dropped handles do not silence callbacks, also of a map and of nothing at all (edge cases 3, 8)") {
+TEST_CASE(
+    "dropped handles do not silence callbacks, also of a map and of nothing at all (edge cases 3, "
+    "8)") {
   std::atomic<int> ran{0};
   {
     CheckedPool pool(2);

@@ -80,7 +80,8 @@ TEST_CASE("a request to stop is not lost where it is not known whether the task 
   CHECK(asked > 0);
 }
 
-TEST_CASE("what has not started is cancelled at once, and its worker never sees it (edge case 56)") {
+TEST_CASE(
+    "what has not started is cancelled at once, and its worker never sees it (edge case 56)") {
   CheckedPool pool(1);
   const auto running = pool.apply_async(slow, 100);
   let_it_start();

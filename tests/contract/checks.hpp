@@ -22,15 +22,25 @@
 #include "support/invariants.hpp"
 #include "support/processes.hpp"
 #include "support/seed.hpp"
+#include "support/skipped.hpp"
 
 namespace checks {
 
-/// A pool whose accounts are checked at its end.
+/// A pool whose accounts are checked at its end: nobody misbehaved, and no wake-up was lost.
 class CheckedPool : public pinion::Pool {
  public:
   using pinion::Pool::Pool;
   ~CheckedPool() {
     if (std::uncaught_exceptions() == 0) check_peace(*this);
+  }
+};
+
+/// The same for one in which a worker is to misbehave.
+class HarmedPool : public pinion::Pool {
+ public:
+  using pinion::Pool::Pool;
+  ~HarmedPool() {
+    if (std::uncaught_exceptions() == 0) check_harmed(*this);
   }
 };
 

@@ -90,7 +90,7 @@ Task<std::string> time_out_inside() {
 void on_each_backend(void (*check)(pinion::Pool&)) {
   for (const IoBackend io : {IoBackend::poll, IoBackend::automatic}) {
     CAPTURE(static_cast<int>(io));
-    pinion::Pool pool(PoolOptions{.processes = 2, .io = io});
+    CheckedPool pool(PoolOptions{.processes = 2, .io = io});
     check(pool);
     check_rest(pool);
     check_peace(pool);

@@ -276,7 +276,9 @@ TEST_CASE("a nursery that was started anew is replaced, and no worker is harmed 
   CHECK_FALSE(pool.stats().nursery_lost);
 }
 
-TEST_CASE("without its nursery a pool goes on, and fails with that cause with its last worker (edge case 48)") {
+TEST_CASE(
+    "without its nursery a pool goes on, and fails with that cause with its last worker (edge case "
+    "48)") {
   for (const bool workers_first : {false, true}) {
     for (int round = 0; round < 10; ++round) {
       CAPTURE(workers_first);

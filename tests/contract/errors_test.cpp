@@ -125,7 +125,9 @@ void caught(Call call, Look look) {
 
 }  // namespace
 
-TEST_CASE("every standard exception comes back as itself, from calls, coroutines and chunks (edge case 25)") {
+TEST_CASE(
+    "every standard exception comes back as itself, from calls, coroutines and chunks (edge case "
+    "25)") {
   CheckedPool pool(2);
   expect_all<std::logic_error, std::invalid_argument, std::domain_error, std::length_error,
              std::out_of_range, std::runtime_error, std::range_error, std::overflow_error,
@@ -205,7 +207,9 @@ TEST_CASE("what is no exception is a runtime_error that names its type (edge cas
          });
 }
 
-TEST_CASE("an unregistered type comes back as its nearest base, a registered one as itself (edge case 25)") {
+TEST_CASE(
+    "an unregistered type comes back as its nearest base, a registered one as itself (edge case "
+    "25)") {
   CheckedPool pool(2);
   caught([&] { pool.apply([] { throw Unregistered("mine"); }); },
          [](const std::exception& error, const RemoteError& remote) {

@@ -34,7 +34,7 @@ void die() { ::raise(SIGKILL); }
 /// The text of the StartError that making a pool of two throws.
 std::string start_error(pinion::RemoteCall initializer, pinion::TimeLimit limit = 60s) {
   try {
-    pinion::Pool pool(
+    CheckedPool pool(
         PoolOptions{.processes = 2, .initializer = std::move(initializer), .start_limit = limit});
   } catch (const StartError& error) {
     return error.what();
@@ -91,7 +91,8 @@ TEST_CASE("an initializer may be a lambda with captures, and know its worker") {
   }
 }
 
-TEST_CASE("a throwing initializer is a StartError with its text, and nothing is left (edge case 40)") {
+TEST_CASE(
+    "a throwing initializer is a StartError with its text, and nothing is left (edge case 40)") {
   for (int round = 0; round < 5; ++round) {
     NothingLeft nothing;
     CHECK(holds(start_error(pinion::call([] { throw std::runtime_error("no licence for 7"); })),
@@ -163,7 +164,7 @@ TEST_CASE("a successor whose initializer fails does not take the pool's other wo
   const auto only_first = [] {
     if (pinion::this_worker::generation() > 1) throw std::runtime_error("second time");
   };
-  pinion::Pool pool(PoolOptions{.processes = 2, .initializer = pinion::call(only_first)});
+  CheckedPool pool(PoolOptions{.processes = 2, .initializer = pinion::call(only_first)});
   CHECK_THROWS_AS(pool.apply(die), pinion::WorkerLost);
   // At most one worker is left, and then none: whatever is submitted ends.
   for (int i = 0; i < 20; ++i) {

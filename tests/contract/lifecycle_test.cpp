@@ -29,7 +29,8 @@ void compute_for_ever() {
 
 }  // namespace
 
-TEST_CASE("close, terminate and join may be called again, in any order that makes sense (edge case 42)") {
+TEST_CASE(
+    "close, terminate and join may be called again, in any order that makes sense (edge case 42)") {
   NothingLeft nothing;
   CheckedPool pool(2);
   CHECK_THROWS_AS(pool.join(), std::logic_error);
@@ -45,7 +46,9 @@ TEST_CASE("close, terminate and join may be called again, in any order that make
   pool.join();
 }
 
-TEST_CASE("join from two threads ends both, and a join with a limit says when it ran out (edge case 42)") {
+TEST_CASE(
+    "join from two threads ends both, and a join with a limit says when it ran out (edge case "
+    "42)") {
   CheckedPool pool(1);
   auto result = pool.apply_async(slow, 200);
   pool.close();
@@ -98,7 +101,7 @@ TEST_CASE("scope exit while an exception unwinds terminates (edge case 44)") {
   pinion::AsyncResult<int> result;
   const auto begin = Clock::now();
   try {
-    Pool pool(2);
+    CheckedPool pool(2);
     result = pool.apply_async(slow, 10000);
     throw std::runtime_error("mine");
   } catch (const std::runtime_error&) {
@@ -108,7 +111,7 @@ TEST_CASE("scope exit while an exception unwinds terminates (edge case 44)") {
 }
 
 TEST_CASE("pools come and go, two at a time, and leave nothing (edge case 49)") {
-  { Pool warm(2); }
+  { CheckedPool warm(2); }
   NothingLeft nothing;
   for (int i = 0; i < 50; ++i) {
     auto first = std::make_unique<CheckedPool>(1);
@@ -163,15 +166,17 @@ TEST_CASE("in a forked child a pool refuses, and its end does nothing (edge case
 TEST_CASE("a pool in a worker, or beside other threads, is refused with a sentence") {
   if (left_out("pools of threads may be made anywhere")) return;
   CheckedPool pool(1);
-  const auto makes_a_pool = [](int) { return error_of([] { Pool inner(1); }); };
+  const auto makes_a_pool = [](int) { return error_of([] { CheckedPool inner(1); }); };
   CHECK(pool.apply(makes_a_pool, 1).find("worker") != std::string::npos);
   std::thread other([] { slow(100); });
   const auto forks = [] {
-    Pool inner(pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::fork});
+    CheckedPool inner(
+        pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::fork});
   };
   CHECK_THROWS_AS(forks(), pinion::StartError);
   CHECK(error_of(forks).find("before the first thread") != std::string::npos);
-  Pool anew(pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::forkserver});
+  CheckedPool anew(
+      pinion::PoolOptions{.processes = 1, .start_method = pinion::StartMethod::forkserver});
   CHECK(anew.apply(square, 3) == 9);
   other.join();
   CHECK(pool.apply(square, 2) == 4);
@@ -261,7 +266,7 @@ TEST_CASE("a submit that waits for room learns of close and terminate") {
 
 TEST_CASE(
     "a pool with many tasks that wait is terminated in time that grows with them, no faster") {
-  pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
   auto slow = pool.apply_async([] { std::this_thread::sleep_for(60s); });
   std::vector<pinion::AsyncResult<int>> waiting;
   for (int i = 0; i < 300'000; ++i) waiting.push_back(pool.apply_async([](int x) { return x; }, i));

@@ -29,7 +29,7 @@ TEST_CASE("OpenMP's threads in the program, and then again in the workers") {
   }
   if (omp_get_max_threads() > 1) {
     const auto forks = [] {
-      pinion::Pool pool(PoolOptions{.processes = 1, .start_method = StartMethod::fork});
+      CheckedPool pool(PoolOptions{.processes = 1, .start_method = StartMethod::fork});
     };
     CHECK_THROWS_AS(forks(), pinion::StartError);
   }

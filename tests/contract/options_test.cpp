@@ -81,7 +81,7 @@ void basic_suite(const PoolOptions& options) {
 std::string refusal(const PoolOptions& options) {
   NothingLeft nothing;
   try {
-    pinion::Pool pool(options);
+    CheckedPool pool(options);
   } catch (const std::invalid_argument& error) {
     return error.what();
   }
@@ -105,10 +105,10 @@ std::vector<unsigned> own_affinity() { return usable_cpus(); }
 
 bool uring_works() {
   try {
-    pinion::Pool pool(PoolOptions{.processes = 1, .io = IoBackend::uring});
+    CheckedPool pool(PoolOptions{.processes = 1, .io = IoBackend::uring});
     return pool.apply(through_a_pipe, "x") == "x";
   } catch (const std::exception& error) {
-    MESSAGE("io_uring is not to be had here: " << error.what());
+    skip(std::string("io_uring is not to be had here: ") + error.what());
     return false;
   }
 }
@@ -253,7 +253,7 @@ TEST_CASE("no more coroutines than allowed are under way at once") {
 
 TEST_CASE("a PINION_IO that says nothing known is refused by name") {
   ::setenv("PINION_IO", "kqueue", 1);
-  const std::string text = error_of([] { pinion::Pool pool(1); });
+  const std::string text = error_of([] { CheckedPool pool(1); });
   ::unsetenv("PINION_IO");
   CHECK(text.find("PINION_IO is \"kqueue\"") != std::string::npos);
   CHECK_NOTHROW(pinion::Pool(pinion::PoolOptions{.processes = 1}));

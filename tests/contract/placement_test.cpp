@@ -54,7 +54,7 @@ void check_in_child(int (*body)()) {
     }
   });
   if (status == not_allowed) {
-    MESSAGE("skipped: this machine does not allow it");
+    checks::skip("this machine does not allow it");
   } else {
     CHECK(status == 0);
   }
@@ -83,7 +83,7 @@ TEST_CASE("a mask of one CPU holds as many workers as are asked for (edge case 6
   check_in_child([] {
     const std::vector<unsigned> one{bound_cpus().members().back()};
     bind_self({one.front()});
-    pinion::Pool pool(PoolOptions{.processes = 8});
+    CheckedPool pool(PoolOptions{.processes = 8});
     if (pool.processes() != 8 || !works(pool)) return wrong(1, "the pool does not work");
     for (const auto& worker : pool.workers()) {
       if (worker.cpus != one) return wrong(2, "a worker is elsewhere");
@@ -98,7 +98,7 @@ TEST_CASE("a CPU outside of the mask makes no pool, and the text says why (edge 
     if (mine.size() < 2) return not_allowed;
     bind_self({mine.front()});
     const std::string error = error_of([&] {
-      pinion::Pool pool(PoolOptions{.placement = Placement(std::to_string(mine.back()))});
+      CheckedPool pool(PoolOptions{.placement = Placement(std::to_string(mine.back()))});
     });
     const std::string expected = "placement: CPU " + std::to_string(mine.back()) +
                                  " is outside the usable set {" + std::to_string(mine.front()) +
@@ -111,9 +111,9 @@ TEST_CASE("a pool sees the mask as it is when it is made, not as it was for anot
   check_in_child([] {
     const std::vector<unsigned> mine = bound_cpus().members();
     if (mine.size() < 2) return not_allowed;
-    pinion::Pool before;
+    CheckedPool before;
     bind_self({mine.back()});
-    pinion::Pool after;
+    CheckedPool after;
     if (after.processes() != 1) return wrong(1, "the new mask is not seen");
     if (after.apply(my_cpus) != std::vector{mine.back()}) return wrong(2, "it is elsewhere");
     const std::vector<unsigned> first = before.workers().at(0).cpus;
@@ -128,7 +128,7 @@ TEST_CASE("workers tell where the kernel has them now, not where they were put")
     if (mine.size() < 2) return not_allowed;
     const std::string place =
         "{" + std::to_string(mine.front()) + "," + std::to_string(mine.back()) + "}";
-    pinion::Pool pool(PoolOptions{.processes = 1, .placement = Placement(place)});
+    CheckedPool pool(PoolOptions{.processes = 1, .placement = Placement(place)});
     const auto cpus = [&] { return pool.workers().at(0).cpus; };
     if (cpus() != std::vector{mine.front(), mine.back()}) return wrong(1, "it is not in its place");
     cpu_set_t set;
@@ -143,7 +143,7 @@ TEST_CASE("workers tell where the kernel has them now, not where they were put")
 TEST_CASE("a worker's memory is asked from its node, and a refusal is told (edge case 65)") {
   check_in_child([] {
     if (!pretend_two_nodes()) return not_allowed;
-    pinion::Pool pool;
+    CheckedPool pool;
     if (!works(pool)) return wrong(1, "the pool does not work");
     const auto workers = pool.workers();
     if (workers.size() != 2) return wrong(2, "not two workers");
@@ -186,7 +186,7 @@ TEST_CASE("where mbind is forbidden the pool works, and says so; a successor too
   check_in_child([] {
     if (!pretend_two_nodes()) return not_allowed;
     deny(SYS_mbind, EPERM);
-    pinion::Pool pool;
+    CheckedPool pool;
     if (!works(pool)) return wrong(1, "the pool does not work");
     const auto told = [&](unsigned i) {
       return pool.workers().at(i).memory_reason ==
@@ -203,10 +203,10 @@ TEST_CASE("where mbind is forbidden the pool works, and says so; a successor too
 TEST_CASE("on one node, and unbound, memory is left as it is, and that is told") {
   check_in_child([] {
     ::setenv("HWLOC_SYNTHETIC", "pack:1 [numa(memory=1GB)] core:2 pu:1", 1);
-    pinion::Pool one(PoolOptions{.processes = 1});
+    CheckedPool one(PoolOptions{.processes = 1});
     const std::string bound = one.workers().at(0).memory_reason;
     if (bound != "not bound: the machine has one memory node") return wrong(1, bound);
-    pinion::Pool none(PoolOptions{.processes = 1, .placement = Placement::none()});
+    CheckedPool none(PoolOptions{.processes = 1, .placement = Placement::none()});
     const std::string unbound = none.workers().at(0).memory_reason;
     return unbound == "not bound: its CPUs belong to no single memory node" ? 0 : wrong(2, unbound);
   });
@@ -222,14 +222,14 @@ TEST_CASE("a cpuset that is narrowed while the pool lives takes no worker with i
   };
   if (!version_1 || mine.count() < 2 || !set("cpuset.cpus", mine.text()) ||
       !set("cpuset.mems", "0")) {
-    MESSAGE("skipped: no cpuset of version 1 can be made here, or there is only one CPU");
+    checks::skip("no cpuset of version 1 can be made here, or there is only one CPU");
   } else {
     const int status = in_child([&] {
       if (!set("cgroup.procs", std::to_string(::getpid()))) return not_allowed;
       const unsigned first = mine.members().front();
       const unsigned last = mine.members().back();
       const std::string places = std::to_string(first) + "," + std::to_string(last);
-      pinion::Pool pool(PoolOptions{.placement = Placement(places)});
+      CheckedPool pool(PoolOptions{.placement = Placement(places)});
       const std::vector<unsigned> left{first};
       if (!set("cpuset.cpus", std::to_string(first))) return wrong(1, "the cpuset stays");
       if (!works(pool)) return wrong(2, "the pool does not work");
@@ -241,7 +241,7 @@ TEST_CASE("a cpuset that is narrowed while the pool lives takes no worker with i
       // A new pool has what is left, and no more.
       if (pinion::Pool().processes() != 1) return wrong(7, "a new pool sees too much");
       const std::string error =
-          error_of([&] { pinion::Pool other(PoolOptions{.placement = Placement(places)}); });
+          error_of([&] { CheckedPool other(PoolOptions{.placement = Placement(places)}); });
       return error.find("is outside the usable set") != error.npos ? 0 : wrong(8, error);
     });
     CHECK((status == 0 || status == not_allowed));
@@ -257,7 +257,7 @@ TEST_CASE("without /sys there are still places and a pool (edge case 66)") {
       return not_allowed;
     }
     if (::access("/sys/devices", F_OK) == 0) return wrong(1, "/sys is still there");
-    pinion::Pool pool;
+    CheckedPool pool;
     if (!works(pool)) return wrong(2, "the pool does not work");
     for (const auto& worker : pool.workers()) {
       if (worker.cpus.empty()) return wrong(3, "a worker is not bound");

@@ -1,20 +1,12 @@
 // The pool by real processes: calls, maps, errors, deaths, ends.
-#include <doctest/doctest.h>
 #include <unistd.h>
-#include <pinion/pinion.hpp>
 
-#include <chrono>
 #include <csignal>
-#include <numeric>
 #include <ranges>
-#include <string>
-#include <thread>
-#include <vector>
 
 #include "tests/contract/checks.hpp"
 
 using namespace checks;
-using pinion::Pool;
 
 namespace {
 
@@ -42,7 +34,7 @@ pinion::Task<int> wait_and_add(int ms, int x) {
 }  // namespace
 
 TEST_CASE("apply gives what the function returns") {
-  Pool pool(2);
+  CheckedPool pool(2);
   CHECK(pool.apply(square, 7) == 49);
   CHECK(pool.apply(join, "left", "right") == "left-right");
   pool.apply(nothing);
@@ -52,13 +44,13 @@ TEST_CASE("apply gives what the function returns") {
 }
 
 TEST_CASE("many applies in a row") {
-  Pool pool(2);
+  CheckedPool pool(2);
   for (int i = 0; i < 20000; ++i) REQUIRE(pool.apply(square, i % 1000) == (i % 1000) * (i % 1000));
 }
 
 TEST_CASE("workers are processes of their own, bound as the pool says") {
   if (left_out("they are not")) return;
-  Pool pool(2);
+  CheckedPool pool(2);
   const pid_t pid = pool.apply([] { return ::getpid(); });
   CHECK(pid != ::getpid());
   const auto workers = pool.workers();
@@ -71,14 +63,14 @@ TEST_CASE("workers are processes of their own, bound as the pool says") {
 }
 
 TEST_CASE("apply_async keeps many tasks in flight") {
-  Pool pool(2);
+  CheckedPool pool(2);
   std::vector<pinion::AsyncResult<int>> results;
   for (int i = 0; i < 5000; ++i) results.push_back(pool.apply_async(square, i));
   for (int i = 0; i < 5000; ++i) REQUIRE(results[static_cast<std::size_t>(i)].get() == i * i);
 }
 
 TEST_CASE("map keeps the order whatever the chunk (edge case 9)") {
-  Pool pool(2);
+  CheckedPool pool(2);
   const auto xs = numbers(1000);
   for (const int chunk : {1, 3, 100, 1000, 5000}) {
     const auto ys = pool.map(square, xs, chunk);
@@ -92,7 +84,7 @@ TEST_CASE("map keeps the order whatever the chunk (edge case 9)") {
 }
 
 TEST_CASE("map of a million") {
-  Pool pool(2);
+  CheckedPool pool(2);
   const auto xs = numbers(1000000);
   const auto ys = pool.map([](int x) { return x + 1; }, xs);
   for (std::size_t i = 0; i < xs.size(); i += 997) REQUIRE(ys[i] == xs[i] + 1);
@@ -101,7 +93,7 @@ TEST_CASE("map of a million") {
 }
 
 TEST_CASE("strings travel both ways") {
-  Pool pool(2);
+  CheckedPool pool(2);
   std::vector<std::string> words;
   for (int i = 0; i < 500; ++i) words.push_back(std::string(static_cast<std::size_t>(i), 'x'));
   const auto doubled = pool.map([](const std::string& s) { return s + s; }, words);
@@ -112,7 +104,7 @@ TEST_CASE("strings travel both ways") {
 
 TEST_CASE("a raising task among good ones") {
   if (left_out("an error comes back as itself, and is no RemoteError")) return;
-  Pool pool(2);
+  CheckedPool pool(2);
   CHECK_THROWS_AS(pool.apply(fail_on_odd, 3), std::out_of_range);
   try {
     pool.map(fail_on_odd, std::vector<int>{0, 2, 5, 4, 3});
@@ -126,7 +118,7 @@ TEST_CASE("a raising task among good ones") {
 
 TEST_CASE("a worker that dies loses its task only, and is replaced") {
   if (left_out("a task ends its process")) return;
-  Pool pool(2);
+  CheckedPool pool(2);
   for (int i = 0; i < 5; ++i) {
     CHECK_THROWS_AS(pool.apply(die, SIGKILL), pinion::WorkerLost);
     CHECK(pool.apply(square, 3) == 9);
@@ -142,7 +134,7 @@ TEST_CASE("a worker that dies loses its task only, and is replaced") {
 
 TEST_CASE("of a chunk only the item that killed its worker is lost") {
   if (left_out("a task ends its process")) return;
-  Pool pool(2);
+  CheckedPool pool(2);
   auto f = [](int x) {
     if (x == 37) ::raise(SIGKILL);
     return x;
@@ -155,7 +147,7 @@ TEST_CASE("of a chunk only the item that killed its worker is lost") {
 }
 
 TEST_CASE("waiting has limits (edge case 2)") {
-  Pool pool(1);
+  CheckedPool pool(1);
   auto result = pool.apply_async(slow, 100);
   CHECK_THROWS_AS(result.get(5ms), pinion::WaitTimeout);
   CHECK_FALSE(result.wait(1ms));
@@ -165,7 +157,7 @@ TEST_CASE("waiting has limits (edge case 2)") {
 }
 
 TEST_CASE("coroutine tasks wait side by side") {
-  Pool pool(pinion::PoolOptions{.processes = 1, .child_concurrency = 16});
+  CheckedPool pool(pinion::PoolOptions{.processes = 1, .child_concurrency = 16});
   const auto begin = std::chrono::steady_clock::now();
   std::vector<pinion::AsyncResult<int>> results;
   for (int i = 0; i < 16; ++i) results.push_back(pool.apply_async(wait_and_add, 100, i));
@@ -176,7 +168,7 @@ TEST_CASE("coroutine tasks wait side by side") {
 }
 
 TEST_CASE("cancel ends what has not started") {
-  Pool pool(1);
+  CheckedPool pool(1);
   auto running = pool.apply_async(slow, 100);
   std::this_thread::sleep_for(20ms);
   auto waiting = pool.apply_async(square, 3);
@@ -191,7 +183,7 @@ TEST_CASE("cancel ends what has not started") {
 }
 
 TEST_CASE("a task that runs too long is killed, and its worker replaced") {
-  Pool pool(2);
+  CheckedPool pool(2);
   const auto begin = std::chrono::steady_clock::now();
   CHECK_THROWS_AS(pool.apply({.timeout = 50ms, .grace = 50ms}, slow, 5000), pinion::TaskTimeout);
   CHECK(std::chrono::steady_clock::now() - begin < 1s);
@@ -200,7 +192,7 @@ TEST_CASE("a task that runs too long is killed, and its worker replaced") {
 }
 
 TEST_CASE("callbacks run once, ready by then") {
-  Pool pool(2);
+  CheckedPool pool(2);
   std::atomic<int> sum{0};
   std::atomic<int> errors{0};
   for (int i = 0; i < 100; ++i) {
@@ -215,7 +207,7 @@ TEST_CASE("callbacks run once, ready by then") {
 }
 
 TEST_CASE("after close nothing is accepted, and what was accepted finishes") {
-  Pool pool(2);
+  CheckedPool pool(2);
   auto result = pool.apply_async(slow, 50);
   pool.close();
   CHECK_THROWS_AS(pool.apply(square, 1), pinion::PoolClosed);
@@ -224,7 +216,7 @@ TEST_CASE("after close nothing is accepted, and what was accepted finishes") {
 }
 
 TEST_CASE("terminate ends everything at once (edge case 43)") {
-  Pool pool(2);
+  CheckedPool pool(2);
   std::vector<pinion::AsyncResult<int>> results;
   for (int i = 0; i < 20; ++i) results.push_back(pool.apply_async(slow, 10000));
   const auto begin = std::chrono::steady_clock::now();
@@ -237,7 +229,7 @@ TEST_CASE("terminate ends everything at once (edge case 43)") {
 TEST_CASE("handles outlive their pool (edge case 3)") {
   pinion::AsyncResult<std::string> late;
   {
-    Pool pool(1);
+    CheckedPool pool(1);
     late = pool.apply_async(join, "a", std::string(1000, 'b'));
   }
   CHECK(late.get().size() == 1002);
@@ -246,15 +238,15 @@ TEST_CASE("handles outlive their pool (edge case 3)") {
 TEST_CASE("the initializer runs in each worker first, and its failure is told") {
   if (left_out("a task ends its process")) return;
   static int state = 0;
-  Pool pool(pinion::PoolOptions{.processes = 2,
-                                .initializer = pinion::call([](int x) { state = x; }, 42)});
+  CheckedPool pool(pinion::PoolOptions{.processes = 2,
+                                       .initializer = pinion::call([](int x) { state = x; }, 42)});
   for (int i = 0; i < 10; ++i) CHECK(pool.apply([] { return state; }) == 42);
   CHECK_THROWS_AS(pool.apply(die, SIGKILL), pinion::WorkerLost);
   for (int i = 0; i < 10; ++i) CHECK(pool.apply([] { return state; }) == 42);
   try {
-    Pool bad(pinion::PoolOptions{.processes = 2, .initializer = pinion::call([] {
-                                                   throw std::runtime_error("no licence");
-                                                 })});
+    CheckedPool bad(pinion::PoolOptions{.processes = 2, .initializer = pinion::call([] {
+                                                          throw std::runtime_error("no licence");
+                                                        })});
     FAIL("it must throw");
   } catch (const pinion::StartError& e) {
     CHECK(std::string(e.what()).find("no licence") != std::string::npos);

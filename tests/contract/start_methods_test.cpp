@@ -88,7 +88,9 @@ TEST_CASE("the process's default stands for automatic, and an option before it")
   CHECK(child_named("pinion-nursery") > 0);
 }
 
-TEST_CASE("workers by fork know what the program has done; started anew they begin at the front (edge case 63)") {
+TEST_CASE(
+    "workers by fork know what the program has done; started anew they begin at the front (edge "
+    "case 63)") {
   counter = 40;
   for (const StartMethod method :
        {StartMethod::fork, StartMethod::forkserver, StartMethod::spawn}) {

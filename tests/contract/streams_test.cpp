@@ -289,7 +289,7 @@ TEST_CASE("the range may go once it is given, and may be read once only (edge ca
 }
 
 TEST_CASE("after close a stream still reads its range, until join") {
-  pinion::Pool pool(2);
+  CheckedPool pool(2);
   auto stream = pool.imap(square, std::views::iota(0, 300), {.window = 10});
   auto endless = pool.imap(square, std::views::iota(0), {.window = 10});
   pool.close();
@@ -313,7 +313,7 @@ TEST_CASE("after close a stream still reads its range, until join") {
 }
 
 TEST_CASE("terminate ends every item that was taken, and the stream (edge case 43)") {
-  pinion::Pool pool(2);
+  CheckedPool pool(2);
   auto stream = pool.imap(slow, std::vector<int>(1000, 20), {.window = 30});
   CHECK(stream.next() == 20);
   pool.terminate();

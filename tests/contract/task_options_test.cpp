@@ -227,7 +227,7 @@ TEST_CASE("a task that is bound to a worker runs there, and in its successor") {
 
 TEST_CASE("bound tasks end with the pool, and with a worker that gets no successor") {
   {
-    pinion::Pool pool(2);
+    CheckedPool pool(2);
     std::vector<pinion::AsyncResult<int>> results;
     for (int i = 0; i < 200; ++i) {
       results.push_back(pool.apply_async(TaskOptions{.worker = 1}, slow, 5));

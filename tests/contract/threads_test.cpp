@@ -144,7 +144,9 @@ TEST_CASE("two pools, two threads, and each one uses both") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("pools are used and ended in other threads than they were made in, all at once (edge case 45)") {
+TEST_CASE(
+    "pools are used and ended in other threads than they were made in, all at once (edge case "
+    "45)") {
   for (int round = 0; round < 10; ++round) {
     NothingLeft nothing;
     std::vector<std::unique_ptr<CheckedPool>> pools;

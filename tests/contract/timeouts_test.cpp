@@ -69,7 +69,8 @@ TEST_CASE("a plain task that overstays its grace is killed with its worker") {
   CHECK(pool.stats().deaths == 1);
 }
 
-TEST_CASE("a value within the grace wins, and the task is asked to stop at its limit (edge case 55)") {
+TEST_CASE(
+    "a value within the grace wins, and the task is asked to stop at its limit (edge case 55)") {
   CheckedPool pool(1);
   const auto begin = Clock::now();
   CHECK(pool.apply(TaskOptions{.timeout = 50ms, .grace = 5s}, until_stopped, 30) == 30);

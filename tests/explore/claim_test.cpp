@@ -235,22 +235,27 @@ TEST_CASE("a worker that was given up starts nothing") {
 
 TEST_CASE("a task that has started when its worker dies is known to have") {
   expect_right<Death<Atomics<>>>("death", in(Model::weak));
-  expect_found<Death<Atomics<Mutant::claim_after_run>>>("claim after run", in(Model::weak));
+  expect_found<Death<Atomics<Mutant::claim_after_run>>>(
+      "claim after run", "a task that had started runs again", in(Model::weak));
 }
 
 TEST_CASE("a claim after the run is found") {
   using A = Atomics<Mutant::claim_after_run>;
   for (const Model model : {Model::tso, Model::weak}) {
-    expect_found<TakeBack<A, Fencing::asymmetric, Script::second>>("claim after run", in(model));
-    expect_found<TakeBack<A, Fencing::symmetric, Script::both>>("claim after run", in(model));
-    expect_found<Abandoned<A, Fencing::symmetric>>("claim after run", in(model));
+    expect_found<TakeBack<A, Fencing::asymmetric, Script::second>>(
+        "claim after run", "a task is run and taken back", in(model));
+    expect_found<TakeBack<A, Fencing::symmetric, Script::both>>(
+        "claim after run", "a task is run and taken back", in(model));
+    expect_found<Abandoned<A, Fencing::symmetric>>(
+        "claim after run", "a task is run by a worker that was given up", in(model));
   }
 }
 
 TEST_CASE("a missing barrier is found") {
   for (const Model model : {Model::tso, Model::weak}) {
-    expect_found<TakeBack<NoFences, Fencing::symmetric, Script::second>>("no fences", in(model));
-    expect_found<TakeBack<NoMembarrier, Fencing::asymmetric, Script::second>>("no membarrier",
-                                                                              in(model));
+    expect_found<TakeBack<NoFences, Fencing::symmetric, Script::second>>(
+        "no fences", "a task is run and taken back", in(model));
+    expect_found<TakeBack<NoMembarrier, Fencing::asymmetric, Script::second>>(
+        "no membarrier", "a task is run and taken back", in(model));
   }
 }

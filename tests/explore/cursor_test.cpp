@@ -101,14 +101,18 @@ TEST_CASE("the progress of the next chunk is not taken for that of the one that 
 
 TEST_CASE("a missing barrier is found") {
   for (const Model model : {Model::tso, Model::weak}) {
-    expect_found<Cut<NoFences, Fencing::symmetric, 3, 1, 1, 1>>("no fences", in(model));
-    expect_found<Cut<NoMembarrier, Fencing::asymmetric, 3, 1, 1, 1>>("no membarrier", in(model));
+    expect_found<Cut<NoFences, Fencing::symmetric, 3, 1, 1, 1>>(
+        "no fences", "an item is run and taken back", in(model));
+    expect_found<Cut<NoMembarrier, Fencing::asymmetric, 3, 1, 1, 1>>(
+        "no membarrier", "an item is run and taken back", in(model));
   }
 }
 
 TEST_CASE("stores without order are found") {
   using NoRelease = Atomics<Mutant::none, Without::release>;
   using NoAcquire = Atomics<Mutant::none, Without::acquire>;
-  expect_found<Cut<NoRelease, Fencing::symmetric, 2, 1, 2, 1>>("no release", in(Model::weak));
-  expect_found<Cut<NoAcquire, Fencing::symmetric, 2, 1, 2, 1>>("no acquire", in(Model::weak));
+  expect_found<Cut<NoRelease, Fencing::symmetric, 2, 1, 2, 1>>(
+      "no release", "an item is run and taken back", in(Model::weak));
+  expect_found<Cut<NoAcquire, Fencing::symmetric, 2, 1, 2, 1>>(
+      "no acquire", "an item is run and taken back", in(Model::weak));
 }

@@ -29,15 +29,18 @@ void expect_right(const char* what, const Options& options) {
   CHECK((result.complete || options.random_executions != 0));
 }
 
-/// There is an order in which it goes wrong, and it is found.
+/// What the explorer says of threads that wait for each other.
+inline constexpr const char* stuck = "stuck: somebody waits, and nobody will end it";
+
+/// There is an order in which it goes wrong, and it is found: by this failure.
 template <class Scenario>
-void expect_found(const char* what, const Options& options) {
+void expect_found(const char* what, const std::string& failure, const Options& options) {
   const Result result = explore<Scenario>(options);
   std::printf("%s, %s: found after %llu executions: %s\n", what, name_of(options.model).c_str(),
               static_cast<unsigned long long>(result.executions), result.failure.c_str());
   INFO(what);
   INFO(name_of(options.model));
-  CHECK(result.failure != "");
+  CHECK(result.failure == failure);
   CHECK(result.trace != "");
 }
 

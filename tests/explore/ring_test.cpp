@@ -164,38 +164,45 @@ TEST_CASE("messages pass whole, in order, once, also where slots are used again"
 TEST_CASE("a message that is published before it is written is found") {
   using Broken = Credits<Atomics<Mutant::early_publish>, 2, 3>;
   for (const Model model : {Model::tso, Model::weak}) {
-    expect_found<Broken>("early publish", in(model));
+    expect_found<Broken>("early publish", "a message is torn, stale, lost or taken twice",
+                         in(model));
   }
 }
 
 TEST_CASE("a message that is published without order is found, where order is not the machine's") {
-  expect_found<Credits<Atomics<Mutant::relaxed_publish>, 2, 3>>("relaxed publish", in(Model::weak));
+  expect_found<Credits<Atomics<Mutant::relaxed_publish>, 2, 3>>(
+      "relaxed publish", "a message is torn, stale, lost or taken twice", in(Model::weak));
   expect_right<Credits<Atomics<Mutant::relaxed_publish>, 2, 3>>("relaxed publish", in(Model::tso));
 }
 
 TEST_CASE("a consumer that looks without order is found") {
-  expect_found<Credits<Atomics<Mutant::none, Without::acquire>, 2, 3>>("no acquire",
-                                                                       in(Model::weak));
+  expect_found<Credits<Atomics<Mutant::none, Without::acquire>, 2, 3>>(
+      "no acquire", "a message is torn, stale, lost or taken twice", in(Model::weak));
 }
 
 TEST_CASE("a slot that is written without a credit is found") {
   for (const Model model : {Model::tso, Model::weak}) {
-    expect_found<Credits<Atomics<Mutant::no_credit>, 2, 3>>("no credit", in(model));
+    expect_found<Credits<Atomics<Mutant::no_credit>, 2, 3>>(
+        "no credit", model == Model::tso ? "a message is torn, stale, lost or taken twice" : stuck,
+        in(model));
   }
 }
 
 TEST_CASE("a successor takes nothing of its predecessor's") {
   for (const Model model : {Model::tso, Model::weak}) {
     expect_right<Successor<Atomics<>>>("successor", in(model));
-    expect_found<Successor<Atomics<Mutant::positions_restarted>>>("positions restarted", in(model));
+    expect_found<Successor<Atomics<Mutant::positions_restarted>>>(
+        "positions restarted", "a successor takes a message of its predecessor", in(model));
     expect_right<LateWriter<Atomics<>>>("late writer", in(model));
-    expect_found<LateWriter<Atomics<Mutant::segment_reused>>>("segment reused", in(model));
+    expect_found<LateWriter<Atomics<Mutant::segment_reused>>>(
+        "segment reused", "what was written for the dead is taken for its successor's", in(model));
   }
 }
 
 TEST_CASE("what was checked is what is used, whatever the other side writes meanwhile") {
   for (const Model model : {Model::tso, Model::weak}) {
     expect_right<Scribbler<Atomics<>>>("scribbler", in(model));
-    expect_found<Scribbler<Atomics<Mutant::double_fetch>>>("double fetch", in(model));
+    expect_found<Scribbler<Atomics<Mutant::double_fetch>>>(
+        "double fetch", "memory outside the segment is read", in(model));
   }
 }

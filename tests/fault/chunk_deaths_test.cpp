@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 
 #include "tests/contract/checks.hpp"
@@ -95,7 +96,9 @@ std::vector<std::string> texts(int n) {
 
 }  // namespace
 
-TEST_CASE("at whatever long item of a chunk a worker dies, that item is lost, and no other") {
+TEST_CASE_FIXTURE(
+    NothingLeft,
+    "at whatever long item of a chunk a worker dies, that item is lost, and no other") {
   SUBCASE("results of one size") { kill_at_every_long_item(long_fixed, numbers(32)); }
   SUBCASE("results of many sizes") { kill_at_every_long_item(long_variable, numbers(32)); }
   SUBCASE("arguments and results of many sizes") { kill_at_every_long_item(long_text, texts(32)); }
@@ -124,19 +127,20 @@ void kill_at_every_short_item(F f) {
     check_once(items.size(), outcome);
     strips += outcome.lost > 1;
   }
-  MESSAGE(strips << " of " << chunk << " deaths cost more than their item");
+  std::printf("%d of %d deaths cost more than their item\n", strips, chunk);
+  CHECK(strips > 0);  // or no strip has been seen
   check_rest(pool);
 }
 
 }  // namespace
 
-TEST_CASE("at whatever short item of a chunk a worker dies, its strip is lost at most") {
+TEST_CASE_FIXTURE(NothingLeft,
+                  "at whatever short item of a chunk a worker dies, its strip is lost at most") {
   SUBCASE("results of one size") { kill_at_every_short_item(short_fixed); }
   SUBCASE("results of many sizes") { kill_at_every_short_item(short_variable); }
 }
 
-TEST_CASE("an item that kills by being decoded or encoded is lost alone") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "an item that kills by being decoded or encoded is lost alone") {
   CheckedPool pool(2);
   constexpr int chunk = 8;
   for (const Deadly deadly : {Deadly::decoding, Deadly::encoding}) {
@@ -155,8 +159,7 @@ TEST_CASE("an item that kills by being decoded or encoded is lost alone") {
   check_rest(pool);
 }
 
-TEST_CASE("where each item kills, each is lost, and the map ends") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "where each item kills, each is lost, and the map ends") {
   CheckedPool pool(2);
   for (const int chunk : {1, 4, 16}) {
     reset(-1);
@@ -174,8 +177,7 @@ TEST_CASE("where each item kills, each is lost, and the map ends") {
   check_rest(pool);
 }
 
-TEST_CASE("several killers in one chunk cost themselves and nobody else") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "several killers in one chunk cost themselves and nobody else") {
   CheckedPool pool(2);
   const auto f = [](int i) {
     begin_item(i);
@@ -196,7 +198,9 @@ TEST_CASE("several killers in one chunk cost themselves and nobody else") {
   check_rest(pool);
 }
 
-TEST_CASE("the error of the lowest item is told, be it the item's own or its worker's death") {
+TEST_CASE_FIXTURE(
+    NothingLeft,
+    "the error of the lowest item is told, be it the item's own or its worker's death") {
   CheckedPool pool(2);
   for (int k = 1; k < 16; k += 3) {
     for (const int thrower : {0, 7, 15}) {
@@ -216,8 +220,7 @@ TEST_CASE("the error of the lowest item is told, be it the item's own or its wor
   }
 }
 
-TEST_CASE("in automatic maps too only what ran is lost") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "in automatic maps too only what ran is lost") {
   CheckedPool pool(2);
   auto random = seeded();
   for (int round = 0; round < 10; ++round) {
@@ -236,8 +239,8 @@ TEST_CASE("in automatic maps too only what ran is lost") {
   check_rest(pool);
 }
 
-TEST_CASE("a worker that dies in a chunk harms no sibling, by whatever way it dies") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a worker that dies in a chunk harms no sibling, by whatever way it dies") {
   CheckedPool pool(2);
   Bystander bystander(pool);
   std::uint64_t deaths = 0;
@@ -267,8 +270,8 @@ TEST_CASE("a worker that dies in a chunk harms no sibling, by whatever way it di
   check_rest(pool);
 }
 
-TEST_CASE("a chunk whose callable kills costs one item a death, and the map ends") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a chunk whose callable kills costs one item a death, and the map ends") {
   CheckedPool pool(2);
   const Outcome outcome = map_with_a_death(pool, DeadlyCallable{"deadly"}, numbers(6), 3);
   CHECK(outcome.lost == 6);
@@ -315,8 +318,7 @@ void check_coroutines(CheckedPool& pool, F f, const Items& items, int chunk, int
 
 }  // namespace
 
-TEST_CASE("of a chunk of coroutines those in flight are lost, and no others") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "of a chunk of coroutines those in flight are lost, and no others") {
   CheckedPool pool(PoolOptions{.processes = 2, .child_concurrency = 4});
   constexpr int chunk = 8;
   for (int k = 0; k < 2 * chunk; ++k) {
@@ -328,8 +330,8 @@ TEST_CASE("of a chunk of coroutines those in flight are lost, and no others") {
   check_rest(pool);
 }
 
-TEST_CASE("a coroutine item that kills by being decoded or encoded does so once") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a coroutine item that kills by being decoded or encoded does so once") {
   CheckedPool pool(PoolOptions{.processes = 2, .child_concurrency = 4});
   constexpr int chunk = 8;
   for (const Deadly deadly : {Deadly::decoding, Deadly::encoding}) {

@@ -129,17 +129,22 @@ Batch measure() {
 
 }  // namespace
 
-TEST_CASE("a death is seen, and its task told, within 10 ms") {
-  // Noise only ever adds: what one of three batches reaches, the pool can do.
-  for (int batch = 0; batch < 3; ++batch) {
+TEST_CASE_FIXTURE(NothingLeft, "a death is seen, and its task told, within 10 ms") {
+  // The median of three batches, of which two that agree decide.
+  int in_time = 0;
+  int late = 0;
+  while (in_time < 2 && late < 2) {
     Batch one = measure();
     one.print();
-    if (one.in_time()) return;
-    if (one.machine_is_slow()) {
-      std::printf("not judged: this machine takes more than %.0f ms for a plain child's death\n",
-                  machine_limit_ms);
+    if (one.in_time()) {
+      ++in_time;
+    } else if (one.machine_is_slow()) {  // the promise is made for an idle one
+      skip("this machine takes more than " + std::to_string(static_cast<int>(machine_limit_ms)) +
+           " ms to tell of a plain child's death");
       return;
+    } else {
+      ++late;
     }
   }
-  FAIL("the 99th percentile was beyond the limit in each batch");
+  CHECK(in_time == 2);
 }

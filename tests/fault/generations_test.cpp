@@ -1,6 +1,5 @@
 // A dead worker's successor starts anew: nothing that was written for one generation is ever taken
 // for the next one's (P19, INV-7; FAULTS: F33, F35).
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -9,6 +8,7 @@
 #include <sstream>
 
 #include "contract/checks.hpp"
+#include "lib/shm/arena_layout.hpp"
 
 using namespace checks;
 
@@ -23,34 +23,36 @@ std::vector<std::uint32_t> pattern(std::uint32_t seed, std::size_t words) {
 int same(int x) { return x; }
 void die() { std::raise(SIGKILL); }
 
-/// A descriptor of this worker's own segment, by which another process can write to it after the
-/// worker's death, as late I/O would.
-int own_segment() {
+/// This worker's own segment. It is kept out of forked children; here one is to have it, so that it
+/// can write to it after the worker's death, as late I/O would.
+void* shared_with_children() {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
     if (line.find("pinion-worker") == std::string::npos || line.find("rw-s") == std::string::npos) {
       continue;
     }
-    const std::string range = line.substr(0, line.find(' '));
-    return ::open(("/proc/self/map_files/" + range).c_str(), O_RDWR | O_CLOEXEC);
+    unsigned long begin = 0;
+    unsigned long end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) != 2) continue;
+    void* const memory = reinterpret_cast<void*>(begin);
+    if (::madvise(memory, end - begin, MADV_DOFORK) == 0) return memory;
   }
-  return -1;
+  return nullptr;
 }
 
-/// Leaves a process behind that overwrites the worker's segment for `ms`, and dies.
-void die_with_late_writer(int ms) {
-  const int fd = own_segment();
-  if (fd < 0) ::_exit(99);
+/// Leaves a process behind that overwrites the worker's segment for `ms`, from that offset on, and
+/// dies.
+void die_with_late_writer(int ms, std::uint64_t from) {
+  void* const memory = shared_with_children();
+  if (memory == nullptr) ::_exit(99);
   const std::size_t bytes = std::size_t{4} << 20;
   if (::fork() == 0) {
-    void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED) ::_exit(1);
     const auto end = Clock::now() + std::chrono::milliseconds(ms);
     // What has no pages is left alone: the file is sparse, and writing would fill it.
     std::vector<unsigned char> resident(bytes / 4096);
     while (Clock::now() < end) {
       ::mincore(memory, bytes, resident.data());
-      for (std::size_t page = 0; page < resident.size(); ++page) {
+      for (std::size_t page = from / 4096; page < resident.size(); ++page) {
         if ((resident[page] & 1) == 0) continue;
         std::memset(static_cast<std::byte*>(memory) + page * 4096, 0xee, 4096);
       }
@@ -62,13 +64,14 @@ void die_with_late_writer(int ms) {
 
 }  // namespace
 
-TEST_CASE("who still writes to a dead worker's memory does not reach its successor") {
-  const NothingLeft nothing;
+namespace {
+
+void check_late_writer(std::uint64_t from) {
   std::uint64_t lost = 0;
   for (int round = 0; round < 3; ++round) {
     CheckedPool pool(pinion::PoolOptions{.processes = 1});
     CHECK(pool.apply(pattern, 1U, std::size_t{1000}) == pattern(1, 1000));
-    const std::string text = error_of([&] { pool.apply(die_with_late_writer, 300); });
+    const std::string text = error_of([&] { pool.apply(die_with_late_writer, 300, from); });
     REQUIRE(text.find("SIGKILL") != std::string::npos);
     const auto end = Clock::now() + 300ms;
     for (std::uint32_t i = 0; Clock::now() < end; ++i) {
@@ -84,8 +87,20 @@ TEST_CASE("who still writes to a dead worker's memory does not reach its success
   CHECK(lost == 0);
 }
 
-TEST_CASE("a result block of a dead worker is not given back to its successor") {
-  const NothingLeft nothing;
+}  // namespace
+
+TEST_CASE_FIXTURE(NothingLeft,
+                  "who still writes to a dead worker's memory does not reach its successor") {
+  check_late_writer(0);
+}
+
+TEST_CASE_FIXTURE(NothingLeft,
+                  "who still writes to a dead worker's results does not reach its successor") {
+  check_late_writer(pinion::shm::WorkerLayout{pinion::shm::Capacity{}}.results());
+}
+
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a result block of a dead worker is not given back to its successor") {
   CheckedPool pool(pinion::PoolOptions{.processes = 1});
   for (int round = 1; round <= 5; ++round) {
     // Large results stay in the worker's segment until their handles are dropped.
@@ -106,13 +121,13 @@ TEST_CASE("a result block of a dead worker is not given back to its successor") 
   check_rest(pool);
 }
 
-TEST_CASE("positions go on over respawns: an old slot is never taken for a new one") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "positions go on over respawns: an old slot is never taken for a new one") {
   CheckedPool pool(pinion::PoolOptions{.processes = 1});
   int next = 0;
   for (int round = 1; round <= 30; ++round) {
     // Fewer, as many and more tasks than a ring has slots before each death.
-    for (int i = 0; i < round * 7; ++i, ++next) CHECK(pool.apply(same, next) == next);
+    for (int i = 0; i < round * 7; ++i, ++next) REQUIRE(pool.apply(same, next) == next);
     CHECK_THROWS_AS(pool.apply(die), pinion::WorkerLost);
     CHECK(pool.workers()[0].generation >= static_cast<std::uint32_t>(round));
   }
@@ -123,8 +138,27 @@ TEST_CASE("positions go on over respawns: an old slot is never taken for a new o
   check_rest(pool);
 }
 
-TEST_CASE("more tasks than a worker has credits for wait, and none is overwritten") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "what a busy worker is to be told waits for room in its ring") {
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
+  // More results that lie in the worker's segment than its ring has slots to give them back by.
+  std::vector<pinion::AsyncResult<std::vector<std::uint32_t>>> kept;
+  for (std::uint32_t i = 0; i < 6000; ++i) {
+    kept.push_back(pool.apply_async(pattern, i, std::size_t{80}));
+  }
+  for (auto& result : kept) REQUIRE(result.wait(10s));
+  auto busy = pool.apply_async([] { std::this_thread::sleep_for(300ms); });
+  kept.clear();
+  check_accounts(pool);
+  std::vector<pinion::AsyncResult<int>> results;
+  for (int i = 0; i < 50; ++i) results.push_back(pool.apply_async(same, i));
+  check_accounts(pool);
+  for (int i = 0; i < 50; ++i) CHECK(results[static_cast<std::size_t>(i)].get(20s) == i);
+  busy.get();
+  check_rest(pool);
+}
+
+TEST_CASE_FIXTURE(NothingLeft,
+                  "more tasks than a worker has credits for wait, and none is overwritten") {
   CheckedPool pool(pinion::PoolOptions{.processes = 1});
   std::vector<pinion::AsyncResult<int>> results;
   auto slow = pool.apply_async([] { std::this_thread::sleep_for(100ms); });

@@ -11,6 +11,8 @@
 #include "fault/syscall_faults.hpp"
 #include "lib/topology/plan.hpp"
 #include "tests/contract/checks.hpp"
+#include "tests/support/short_form.hpp"
+#include "tests/support/skipped.hpp"
 
 using namespace checks;
 using pinion::PoolOptions;
@@ -137,9 +139,10 @@ void check_nothing_left(ManagerProcess& manager) {
 
 }  // namespace
 
-TEST_CASE("killed at each system call of construction, of a first task, and of the end") {
+TEST_CASE_FIXTURE(NothingLeft,
+                  "killed at each system call of construction, of a first task, and of the end") {
   if (!can_listen()) {
-    MESSAGE("skipped: this machine does not let a process listen to system calls");
+    checks::skip("this machine does not let a process listen to system calls");
     return;
   }
   const NoMemoryLeft memory;
@@ -171,19 +174,21 @@ TEST_CASE("killed at each system call of construction, of a first task, and of t
     check_nothing_left(run.manager());
     if (!run.outcome().reached) break;
     REQUIRE(nth < 2000);
+    if (short_form()) nth += 5 + nth / 5;
   }
   std::printf("killed %d times in construction, %d in work, %d at the end\n", stages[0], stages[1],
               stages[2]);
-  CHECK(stages[0] > 20);
+  CHECK(stages[0] > times(20, 3));
   ends.judge("each system call");
 }
 
-TEST_CASE("killed at random moments of construction (edge case 47)") {
+TEST_CASE_FIXTURE(NothingLeft, "killed at random moments of construction (edge case 47)") {
   const NoMemoryLeft memory;
   auto random = seeded();
   Ends ends;
   int finished = 0;
-  for (int round = 0; round < 100; ++round) {
+  const int rounds = times(100, 10);
+  for (int round = 0; round < rounds; ++round) {
     CAPTURE(round);
     ManagerProcess manager([](Report& report) {
       report.stage = 1;
@@ -198,7 +203,7 @@ TEST_CASE("killed at random moments of construction (edge case 47)") {
     ends.add(time_until_gone(manager, 10s));
     check_nothing_left(manager);
   }
-  std::printf("%d of 100 had finished\n", finished);
+  std::printf("%d of %d had finished\n", finished, rounds);
   ends.judge("random moments of construction");
 }
 
@@ -284,13 +289,13 @@ const std::vector<Way> ways{
 
 }  // namespace
 
-TEST_CASE("killed in every state, in every way (edge case 46)") {
+TEST_CASE_FIXTURE(NothingLeft, "killed in every state, in every way (edge case 46)") {
   const NoMemoryLeft memory;
   auto random = seeded();
   for (const Scene& scene : scenes) {
     CAPTURE(std::string(scene.name));
     Ends ends;
-    for (int round = 0; round < 12; ++round) {
+    for (int round = 0; round < times(12, 2); ++round) {
       const Way& way = ways[std::size_t(round) % ways.size()];
       CAPTURE(std::string(way.name));
       ManagerProcess manager([&](Report& report) {
@@ -307,7 +312,7 @@ TEST_CASE("killed in every state, in every way (edge case 46)") {
   }
 }
 
-TEST_CASE("it leaves by itself, past its pool") {
+TEST_CASE_FIXTURE(NothingLeft, "it leaves by itself, past its pool") {
   const NoMemoryLeft memory;
   Ends ends;
   const std::vector<std::pair<const char*, void (*)()>> exits{
@@ -320,7 +325,7 @@ TEST_CASE("it leaves by itself, past its pool") {
   };
   for (const auto& [name, leave] : exits) {
     CAPTURE(std::string(name));
-    for (int round = 0; round < 3; ++round) {
+    for (int round = 0; round < times(3, 1); ++round) {
       ManagerProcess manager([&, leave = leave](Report& report) {
         no_core();
         auto* pool = new pinion::Pool(3U);
@@ -339,10 +344,11 @@ TEST_CASE("it leaves by itself, past its pool") {
   ends.judge("exits");
 }
 
-TEST_CASE("a process that holds all its descriptors keeps nothing else alive") {
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a process that holds all its descriptors keeps nothing else alive") {
   const NoMemoryLeft memory;
   Ends ends;
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < times(10, 2); ++round) {
     ManagerProcess manager([](Report& report) {
       pinion::Pool pool(3U);
       const auto busy = pool.apply_async(compute_for_ever);
@@ -365,9 +371,11 @@ TEST_CASE("a process that holds all its descriptors keeps nothing else alive") {
   ends.judge("with a helper that holds the descriptors");
 }
 
-TEST_CASE("a worker whose initializer or task has become another user dies with its manager") {
+TEST_CASE_FIXTURE(
+    NothingLeft,
+    "a worker whose initializer or task has become another user dies with its manager") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: only root can become another user");
+    checks::skip("only root can become another user");
     return;
   }
   constexpr uid_t nobody = 65534;

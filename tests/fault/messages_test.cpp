@@ -90,9 +90,9 @@ void take_memory(std::size_t bytes) {
 
 }  // namespace
 
-TEST_CASE("a lost task is named by its number, its worker and how that ended") {
-  const NothingLeft nothing;
-  pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a lost task is named by its number, its worker and how that ended") {
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
   CHECK(pool.apply(same, 1) == 1);
   CHECK(pool.map(same, numbers(5)) == numbers(5));
   const pid_t pid = pool.workers()[0].pid;
@@ -104,9 +104,8 @@ TEST_CASE("a lost task is named by its number, its worker and how that ended") {
   CHECK(matches(text, "Submit it again"));
 }
 
-TEST_CASE("a lost item is named by its index and its map's number") {
-  const NothingLeft nothing;
-  pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+TEST_CASE_FIXTURE(NothingLeft, "a lost item is named by its index and its map's number") {
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
   for (const auto chunk : {pinion::Chunking::fixed(1), pinion::Chunking::fixed(6)}) {
     const std::uint64_t before = pool.stats().accepted;
     const std::string text = error_of([&] { pool.map(die_at_3, numbers(6), chunk); });
@@ -116,10 +115,10 @@ TEST_CASE("a lost item is named by its index and its map's number") {
   }
 }
 
-TEST_CASE(
+TEST_CASE_FIXTURE(
+    NothingLeft,
     "a task that ran too long names its limit, its worker and, where it was killed, the grace") {
-  const NothingLeft nothing;
-  pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
   const pinion::TaskOptions limits{.timeout = 20ms, .grace = 10ms};
   const std::string killed = error_of([&] { pool.apply(limits, loop_for_ever); });
   CAPTURE(killed);
@@ -134,19 +133,17 @@ TEST_CASE(
   CHECK(matches(item, "^item 2 of task 3 ran longer than its timeout of 20 ms"));
 }
 
-TEST_CASE("a cancelled task is named") {
-  const NothingLeft nothing;
-  pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+TEST_CASE_FIXTURE(NothingLeft, "a cancelled task is named") {
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
   pool.apply(same, 1);
   auto waiting = pool.apply_async(wait_for_ever);
   waiting.cancel();
   CHECK(matches(error_of([&] { waiting.get(); }), "^task 2 was cancelled"));
 }
 
-TEST_CASE("a SIGKILL by the OOM killer is told from another") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "a SIGKILL by the OOM killer is told from another") {
   {
-    pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+    CheckedPool pool(pinion::PoolOptions{.processes = 1});
     const std::string text = error_of([&] { pool.apply(die_by, SIGKILL); });
     CAPTURE(text);
     CHECK(matches(text, "often the kernel's OOM killer"));
@@ -154,10 +151,10 @@ TEST_CASE("a SIGKILL by the OOM killer is told from another") {
   }
   const SmallCgroup cgroup(96 << 20);
   if (!cgroup.made()) {
-    MESSAGE("skipped: no memory cgroup can be made here");
+    checks::skip("no memory cgroup can be made here");
     return;
   }
-  pinion::Pool pool(pinion::PoolOptions{.processes = 1, .arena_bytes = 16 << 20});
+  CheckedPool pool(pinion::PoolOptions{.processes = 1, .arena_bytes = 16 << 20});
   const std::string text = error_of([&] { pool.apply(take_memory, std::size_t{256} << 20); });
   CAPTURE(text);
   CHECK(matches(text, "was killed by signal 9 \\(SIGKILL\\)"));

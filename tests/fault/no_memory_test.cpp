@@ -64,8 +64,8 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #pragma GCC diagnostic pop
 
-TEST_CASE("a result that cannot be kept for want of memory is kept by the next who looks") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a result that cannot be kept for want of memory is kept by the next who looks") {
   CheckedPool pool(pinion::PoolOptions{.processes = 1});
   for (const std::size_t bytes : {std::size_t{150}, std::size_t{5000}, std::size_t{100'000}}) {
     const int failed = with_failing_allocations([&] { return pool.apply_async(text_of, bytes); },
@@ -76,8 +76,7 @@ TEST_CASE("a result that cannot be kept for want of memory is kept by the next w
   check_rest(pool);
 }
 
-TEST_CASE("an error that cannot be kept for want of memory likewise") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "an error that cannot be kept for want of memory likewise") {
   CheckedPool pool(pinion::PoolOptions{.processes = 1});
   const int failed = with_failing_allocations([&] { return pool.apply_async(throws, 3); },
                                               [](const auto& result) { result.wait(); });
@@ -86,8 +85,8 @@ TEST_CASE("an error that cannot be kept for want of memory likewise") {
   check_rest(pool);
 }
 
-TEST_CASE("items of a map that cannot be kept end with that error, and each ends once") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "items of a map that cannot be kept end with that error, and each ends once") {
   CheckedPool pool(pinion::PoolOptions{.processes = 2});
   for (const auto chunk : {pinion::Chunking::fixed(1), pinion::Chunking::fixed(20)}) {
     with_failing_allocations([&] { return pool.map_async(text_of_item, numbers(60), chunk); },
@@ -97,8 +96,8 @@ TEST_CASE("items of a map that cannot be kept end with that error, and each ends
   check_rest(pool);
 }
 
-TEST_CASE("what is taken back from a worker that is busy for long is not lost on the way") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "what is taken back from a worker that is busy for long is not lost on the way") {
   CheckedPool pool(pinion::PoolOptions{.processes = 2});
   const auto long_head = [](int i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(i == 0 ? 30 : 0));
@@ -113,8 +112,7 @@ TEST_CASE("what is taken back from a worker that is busy for long is not lost on
   check_rest(pool);
 }
 
-TEST_CASE("a submit that fails for want of memory leaves nothing behind") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "a submit that fails for want of memory leaves nothing behind") {
   CheckedPool pool(pinion::PoolOptions{.processes = 1});
   pool.apply(same, 1);
   int failed = 0;

@@ -10,6 +10,7 @@
 #include "fault/syscall_faults.hpp"
 #include "lib/topology/plan.hpp"
 #include "tests/contract/checks.hpp"
+#include "tests/support/skipped.hpp"
 
 using namespace checks;
 using pinion::PoolOptions;
@@ -56,8 +57,7 @@ std::vector<pid_t> pids(const pinion::Pool& pool) {
 
 }  // namespace
 
-TEST_CASE("at rest and beside work, no worker notices") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "at rest and beside work, no worker notices") {
   CheckedPool pool(PoolOptions{.processes = 2, .child_concurrency = 8});
   const auto before = pids(pool);
   std::vector<pinion::AsyncResult<int>> results;
@@ -73,9 +73,10 @@ TEST_CASE("at rest and beside work, no worker notices") {
   CHECK(pool.stats().failed == 0);
 }
 
-TEST_CASE("with one worker of three after the other it goes on, and the last one's death is told") {
-  NothingLeft nothing;
-  pinion::Pool pool(3U);
+TEST_CASE_FIXTURE(
+    NothingLeft,
+    "with one worker of three after the other it goes on, and the last one's death is told") {
+  CheckedPool pool(3U);
   kill_nursery();
   for (std::size_t dead = 0; dead < 2; ++dead) {
     const auto before = pids(pool);
@@ -109,7 +110,8 @@ TEST_CASE("with one worker of three after the other it goes on, and the last one
   check_rest(pool);
 }
 
-TEST_CASE("killed while it makes a successor: nothing is lost, nothing runs twice") {
+TEST_CASE_FIXTURE(NothingLeft,
+                  "killed while it makes a successor: nothing is lost, nothing runs twice") {
   auto random = seeded();
   for (int round = 0; round < 40; ++round) {
     CAPTURE(round);
@@ -142,7 +144,7 @@ namespace {
 /// A pool's life with a death in it. Any number of it may be lost with its worker, and all of it
 /// ends.
 std::string live(Report& report) {
-  pinion::Pool pool(2U);
+  CheckedPool pool(2U);
   report.stage = 1;
   std::vector<pinion::AsyncResult<int>> results;
   const auto submit = [&] {
@@ -173,9 +175,11 @@ std::string live(Report& report) {
 
 }  // namespace
 
-TEST_CASE("killed at each of its system calls, while the pool is made and while it replaces") {
+TEST_CASE_FIXTURE(
+    NothingLeft,
+    "killed at each of its system calls, while the pool is made and while it replaces") {
   if (!can_listen()) {
-    MESSAGE("skipped: this machine does not let a process listen to system calls");
+    checks::skip("this machine does not let a process listen to system calls");
     return;
   }
   int made = 0;
@@ -220,10 +224,11 @@ TEST_CASE("killed at each of its system calls, while the pool is made and while 
   CHECK(refused > 1);
 }
 
-TEST_CASE(
+TEST_CASE_FIXTURE(
+    NothingLeft,
     "an answer that comes late and is not received: no task goes to a worker that is given up") {
   if (!can_listen()) {
-    MESSAGE("skipped: this machine does not let a process listen to system calls");
+    checks::skip("this machine does not let a process listen to system calls");
     return;
   }
   int reached = 0;  // a busy machine may make no successor before the end

@@ -87,6 +87,7 @@ inline std::string live(Report& report) {
   for (const std::string& what : pinion::detail::PoolAccess::core(pool).verify()) {
     said += ", account: " + what;
   }
+  if (pool.stats().late_wakeups != 0) said += ", account: a wake-up was lost";
   pool.close();
   pool.join();
   return said;

@@ -99,8 +99,8 @@ using Clocks = std::chrono::microseconds;
 
 }  // namespace
 
-TEST_CASE("cancel, time limit, death, the pool's end and the task's own end, all at once") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "cancel, time limit, death, the pool's end and the task's own end, all at once") {
   auto random = seeded();
   int ends[7] = {};
   constexpr int tasks = 60;
@@ -200,9 +200,12 @@ TEST_CASE("cancel, time limit, death, the pool's end and the task's own end, all
   CHECK(ends[int(End::value)] > 0);
   CHECK(ends[int(End::cancelled)] > 0);
   CHECK(ends[int(End::lost)] > 0);
+  CHECK(ends[int(End::own_error)] > 0);
+  CHECK(ends[int(End::timed_out)] > 0);
+  CHECK(ends[int(End::terminated)] > 0);
 }
 
-TEST_CASE("what was cancelled never ran, what was not ran once") {
+TEST_CASE_FIXTURE(NothingLeft, "what was cancelled never ran, what was not ran once") {
   auto random = seeded();
   CheckedPool pool(2);
   int cancelled = 0;
@@ -236,7 +239,7 @@ TEST_CASE("what was cancelled never ran, what was not ran once") {
   std::printf("%d of %d cancelled\n", cancelled, tasks);
 }
 
-TEST_CASE("bells: bursts with pauses about as long as one looks for work") {
+TEST_CASE_FIXTURE(NothingLeft, "bells: bursts with pauses about as long as one looks for work") {
   auto random = seeded();
   for (const Idle idle : {Idle::adaptive, Idle::sleep, Idle::spin}) {
     CAPTURE(int(idle));
@@ -287,7 +290,7 @@ TEST_CASE("bells: bursts with pauses about as long as one looks for work") {
   }
 }
 
-TEST_CASE("what a worker had published before it was killed is delivered") {
+TEST_CASE_FIXTURE(NothingLeft, "what a worker had published before it was killed is delivered") {
   auto random = seeded();
   CheckedPool pool(1);
   std::uint64_t deaths = 0;
@@ -328,8 +331,8 @@ TEST_CASE("what a worker had published before it was killed is delivered") {
   check_rest(pool);
 }
 
-TEST_CASE("killed again and again while results fly, no generation answers for another") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "killed again and again while results fly, no generation answers for another") {
   auto random = seeded();
   CheckedPool pool(PoolOptions{.processes = 2, .child_concurrency = 8});
   counters->clear();
@@ -369,8 +372,7 @@ TEST_CASE("killed again and again while results fly, no generation answers for a
   check_rest(pool);
 }
 
-TEST_CASE("far more at once than a ring holds, and positions far beyond it") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "far more at once than a ring holds, and positions far beyond it") {
   auto random = seeded();
   for (const unsigned concurrency : {16U, 700U}) {
     CAPTURE(concurrency);

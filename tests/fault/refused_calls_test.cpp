@@ -49,6 +49,7 @@ int use_pool(const char* backend) {
       if (!worker.io_backend.empty() && worker.io_backend != backend) return 7;
     }
   }
+  if (pool.stats().late_wakeups != 0) return 9;
   pool.close();
   return pool.join(10s) ? 0 : 8;
 }
@@ -72,14 +73,14 @@ int run_refused(long call, int error, const char* backend) {
 
 }  // namespace
 
-TEST_CASE("io_uring refused: the poll backend serves") {
+TEST_CASE_FIXTURE(NothingLeft, "io_uring refused: the poll backend serves") {
   for (const int error : {EPERM, ENOSYS, EOPNOTSUPP}) {
     CAPTURE(error);
     CHECK(run_refused(SYS_io_uring_setup, error, "poll") == 0);
   }
 }
 
-TEST_CASE("calls that are only better than others may be refused") {
+TEST_CASE_FIXTURE(NothingLeft, "calls that are only better than others may be refused") {
   struct Call {
     const char* name;
     long number;

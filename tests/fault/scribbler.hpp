@@ -92,8 +92,8 @@ class Liar {
     message.items_done = task().count;
     return message;
   }
-  /// Stored where the manager looks next.
-  void push(const ring::ResultMessage& message) const {
+  /// Stored where the manager looks next. Returns where that is.
+  std::uint64_t push(const ring::ResultMessage& message) const {
     using Slot = ring::Slot<ring::ResultMessage>;
     auto* const slots = reinterpret_cast<Slot*>(at(own_layout.result_ring()));
     std::uint64_t next = 0;
@@ -104,6 +104,7 @@ class Liar {
     slot.message = message;
     slot.sequence.store(next + 1);
     ring_manager();
+    return own_layout.result_ring() + next % capacity.ring_slots * sizeof(Slot);
   }
   void ring_manager() const {
     using Word = std::atomic<std::uint32_t>;
@@ -143,7 +144,7 @@ inline void check_work(pinion::Pool& pool) {
 
 inline bool rings_are_shared() {
   if constexpr (shm::ResultRing::shared_indices) {
-    MESSAGE("skipped: rings with shared indices are for trusted workers");
+    checks::skip("rings with shared indices are for trusted workers");
     return true;
   }
   return false;

@@ -68,11 +68,11 @@ void say_all_awake() {
 
 }  // namespace
 
-TEST_CASE("a worker that overwrites all its memory for seconds harms nobody else") {
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a worker that overwrites all its memory for seconds harms nobody else") {
   if (rings_are_shared()) return;
   const std::uint64_t seed = checks::seed();
-  const NothingLeft nothing;
-  Pool pool(PoolOptions{.processes = workers});
+  HarmedPool pool(PoolOptions{.processes = workers});
   Bystander bystander(pool);
   const auto until = Clock::now() + 4s;
   unsigned right = 0;
@@ -102,10 +102,10 @@ TEST_CASE("a worker that overwrites all its memory for seconds harms nobody else
   check_rest(pool);
 }
 
-TEST_CASE("a worker that overwrites the bells makes others late, and no more") {
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a worker that overwrites the bells makes others late, and no more") {
   const std::uint64_t seed = checks::seed();
-  const NothingLeft nothing;
-  Pool pool(PoolOptions{.processes = workers});
+  Pool pool(PoolOptions{.processes = workers});  // late wake-ups are what comes of it
   const auto scribbler = pool.apply_async(scribble_bells, seed, 1500);
   unsigned rounds = 0;
   while (!scribbler.ready()) {
@@ -124,9 +124,8 @@ TEST_CASE("a worker that overwrites the bells makes others late, and no more") {
   check_rest(pool);
 }
 
-TEST_CASE("the manager's memory cannot be written by a worker, by no means") {
-  const NothingLeft nothing;
-  Pool pool(PoolOptions{.processes = workers});
+TEST_CASE_FIXTURE(NothingLeft, "the manager's memory cannot be written by a worker, by no means") {
+  HarmedPool pool(PoolOptions{.processes = workers});
   const auto refused = [](int means) {
     const Area area = manager_area();
     constexpr std::size_t page = 4096;

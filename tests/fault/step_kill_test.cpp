@@ -184,9 +184,8 @@ void visit_all(const Operation& operation, Stepper::Manager manager) {
 
 }  // namespace
 
-TEST_CASE("a small result") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a small result") {
+  if (!can) return;
   auto operation = single<int>(
       "small result", [](Pool& pool) { return pool.apply_async(square, 7); },
       [](int result) { return result == 49; });
@@ -195,26 +194,23 @@ TEST_CASE("a small result") {
   SUBCASE("for a manager that sleeps") { visit_all(operation, Stepper::Manager::sleeps); }
 }
 
-TEST_CASE("a result of 1 KiB (edge case 62)") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a result of 1 KiB (edge case 62)") {
+  if (!can) return;
   visit_all(single<Bytes>(
                 "1 KiB", [](Pool& pool) { return pool.apply_async(part, 1024U); }, is_part<1024>),
             Stepper::Manager::looks_away);
 }
 
-TEST_CASE("a result of 64 KiB") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a result of 64 KiB") {
+  if (!can) return;
   visit_all(
       single<Bytes>(
           "64 KiB", [](Pool& pool) { return pool.apply_async(part, 65536U); }, is_part<65536>),
       Stepper::Manager::looks_away);
 }
 
-TEST_CASE("arguments that lie in the arena") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "arguments that lie in the arena") {
+  if (!can) return;
   static const std::uint64_t expected = sum_of(long_text());
   visit_all(
       single<std::uint64_t>(
@@ -223,9 +219,8 @@ TEST_CASE("arguments that lie in the arena") {
       Stepper::Manager::looks_away);
 }
 
-TEST_CASE("a task with a time limit") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a task with a time limit") {
+  if (!can) return;
   visit_all(single<int>(
                 "time limit",
                 [](Pool& pool) {
@@ -235,27 +230,24 @@ TEST_CASE("a task with a time limit") {
             Stepper::Manager::looks_away);
 }
 
-TEST_CASE("an exception") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "an exception") {
+  if (!can) return;
   visit_all(single<int>(
                 "exception", [](Pool& pool) { return pool.apply_async(refuse, 7); },
                 [](int) { return false; }),
             Stepper::Manager::looks_away);
 }
 
-TEST_CASE("a coroutine") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a coroutine") {
+  if (!can) return;
   visit_all(single<int>(
                 "coroutine", [](Pool& pool) { return pool.apply_async(square_later, 7); },
                 [](int result) { return result == 49; }),
             Stepper::Manager::looks_away);
 }
 
-TEST_CASE("a chunk of a map, its values side by side") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a chunk of a map, its values side by side") {
+  if (!can) return;
   visit_all(
       chunk<int>(
           "chunk", [](Pool& pool) { return pool.map_async(square_item, numbers(items), items); },
@@ -263,9 +255,8 @@ TEST_CASE("a chunk of a map, its values side by side") {
       Stepper::Manager::looks_away);
 }
 
-TEST_CASE("a chunk of a map, its values of several sizes") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a chunk of a map, its values of several sizes") {
+  if (!can) return;
   visit_all(chunk<Text>(
                 "chunk of texts",
                 [](Pool& pool) { return pool.map_async(text_item, numbers(texts), texts); }, texts,

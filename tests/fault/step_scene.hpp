@@ -21,29 +21,41 @@
 
 #include "contract/checks.hpp"
 #include "fault/stepper.hpp"
+#include "support/short_form.hpp"
 
 namespace checks::steps {
 
 #if defined(__SANITIZE_ADDRESS__)
-inline constexpr bool thinned = true;
+inline constexpr bool sanitized = true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-inline constexpr bool thinned = true;
+inline constexpr bool sanitized = true;
 #else
-inline constexpr bool thinned = false;
+inline constexpr bool sanitized = false;
 #endif
 #else
-inline constexpr bool thinned = false;
+inline constexpr bool sanitized = false;
 #endif
 
-/// The points to visit. Sanitizers make many more of them: then some at random must do.
+/// Whether not all points are visited, so that what happens at few of them may not be seen.
+inline bool thinned() { return sanitized || short_form(); }
+
+/// The points to visit. Sanitizers make many more of them: then some at random must do; and so must
+/// some, evenly, in the short form.
 inline std::vector<std::size_t> choose(const Trace& trace, std::size_t library_max,
                                        std::mt19937_64& random) {
-  constexpr std::size_t thinned_to = 300;
-  auto points = trace.choose(library_max, random);
-  if (thinned && points.size() > thinned_to) {
+  constexpr std::size_t sanitized_max = 300;
+  constexpr std::size_t short_max = 30;
+  auto points = trace.choose(short_form() ? 0 : library_max, random);
+  if (short_form() && points.size() > short_max) {
+    const std::size_t offset = random() % (points.size() / short_max);
+    for (std::size_t i = 0; i < short_max; ++i) {
+      points[i] = points[offset + i * (points.size() - offset) / short_max];
+    }
+    points.resize(short_max);
+  } else if (sanitized && points.size() > sanitized_max) {
     std::shuffle(points.begin(), points.end(), random);
-    points.resize(thinned_to);
+    points.resize(sanitized_max);
     std::sort(points.begin(), points.end());
   }
   return points;
@@ -98,9 +110,15 @@ inline Stepper& stepper() {
 inline bool can_step() {
   marks();
   static const std::string obstacle = stepper().obstacle();
-  if (!obstacle.empty()) MESSAGE("skipped: ", obstacle);
+  if (!obstacle.empty()) checks::skip(obstacle);
   return obstacle.empty();
 }
+
+/// What each case of these tests is run in: the tracer is there before what is left is counted.
+struct StepTest {
+  const bool can = can_step();
+  const NothingLeft nothing;
+};
 
 inline pinion::PoolOptions two_sleepy_workers() {
   return {.processes = 2, .initializer = pinion::call(Stepper::allow), .idle = pinion::Idle::sleep};
@@ -297,7 +315,7 @@ Operation chunk(std::string name,
   };
   operation.at_end = [=] {
     CHECK(std::is_sorted(lost_items->begin(), lost_items->end()));
-    for (int i = 0; i < items && !thinned; ++i) {
+    for (int i = 0; i < items && !thinned(); ++i) {
       CHECK(std::count(lost_items->begin(), lost_items->end(), i) > 0);
     }
   };

@@ -95,7 +95,7 @@ void check_phases(const std::string& letters, const std::string& expected) {
   for (const char letter : letters) {
     if (seen.empty() || seen.back() != letter) seen.push_back(letter);
   }
-  if (!thinned) CHECK(seen == expected);
+  if (!thinned()) CHECK(seen == expected);
   std::size_t found = 0;
   for (const char phase : expected) found += found < seen.size() && seen[found] == phase;
   CHECK(found == seen.size());
@@ -169,9 +169,8 @@ void check_end(const AsyncResult<int>& subject, pid_t worker, Then then) {
 
 }  // namespace
 
-TEST_CASE("a stopped worker keeps the task that it has claimed, and no other") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a stopped worker keeps the task that it has claimed, and no other") {
+  if (!can) return;
   const Trace trace = record_task();
   CheckedPool pool(options());
   std::string letters;
@@ -212,9 +211,9 @@ TEST_CASE("a stopped worker keeps the task that it has claimed, and no other") {
   check_phases(letters, "ELV");
 }
 
-TEST_CASE("what is cancelled while its worker stands still never runs, or had started") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest,
+                  "what is cancelled while its worker stands still never runs, or had started") {
+  if (!can) return;
   const Trace trace = record_task();
   CheckedPool pool(options());
   std::string letters;
@@ -246,9 +245,8 @@ TEST_CASE("what is cancelled while its worker stands still never runs, or had st
   check_phases(letters, "CLV");
 }
 
-TEST_CASE("a pool ends while a worker stands still, wherever") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(StepTest, "a pool ends while a worker stands still, wherever") {
+  if (!can) return;
   const Trace trace = record_task();
   std::string letters;
   visit_all(trace, "the pool's end", [&](std::size_t k, Then, std::size_t& astray) {
@@ -322,9 +320,9 @@ void check_values(const std::vector<int>& values) {
 
 }  // namespace
 
-TEST_CASE("what a stopped worker has not started of its chunk runs elsewhere, the rest once") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(
+    StepTest, "what a stopped worker has not started of its chunk runs elsewhere, the rest once") {
+  if (!can) return;
   const Trace trace = record_chunk();
   CheckedPool pool(options());
   std::uint64_t moved = 0;
@@ -362,9 +360,9 @@ TEST_CASE("what a stopped worker has not started of its chunk runs elsewhere, th
   CHECK(moved > 0);
 }
 
-TEST_CASE("a map that is cancelled while a worker stands in its chunk starts nothing more") {
-  if (!can_step()) return;
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(
+    StepTest, "a map that is cancelled while a worker stands in its chunk starts nothing more") {
+  if (!can) return;
   const Trace trace = record_chunk();
   CheckedPool pool(options());
   std::string letters;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <unordered_map>
 
@@ -93,6 +95,9 @@ std::vector<std::size_t> Trace::choose(std::size_t library_max, std::mt19937_64&
   std::shuffle(library.begin(), library.end(), random);
   // Deep within a long loop each costs all the rounds before it: a few of those must do.
   std::size_t steps_left = 100'000;
+  if (std::getenv("PINION_TEST_EVERY_STEP") != nullptr) {
+    library_max = steps_left = std::numeric_limits<std::size_t>::max();
+  }
   for (const std::size_t k : library) {
     const std::size_t steps = k - landmark[k];
     if (library_max == 0 || steps > 10'000 || (steps > 1000 && steps > steps_left)) continue;

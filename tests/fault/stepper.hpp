@@ -41,7 +41,14 @@ struct Trace {
   [[nodiscard]] bool same_way(const Trace& other) const;
 
   /// All points in the program's own code, the first and last ones of each run of libraries' code,
-  /// the sleep, and of what is left (copying, throwing) so many at random.
+  /// the sleep, and of what is left so many at random.
+  ///
+  /// What is left is copying, allocating, throwing and looking at clocks: in private memory, or in
+  /// a block that no message names yet. To the manager such a point is the same as the one before
+  /// that run of code, which is visited; a store of libraries' code that it could see would be a
+  /// copy into a slot, and those are inlined into ours. PINION_TEST_EVERY_STEP visits these points,
+  /// too, but for what lies more than 10,000 instructions from any landmark: of a long copy, each
+  /// costs all the rounds before it.
   [[nodiscard]] std::vector<std::size_t> choose(std::size_t library_max,
                                                 std::mt19937_64& random) const;
 };

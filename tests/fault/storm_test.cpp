@@ -300,8 +300,8 @@ Outcomes run_storm(pinion::Pool& pool, std::mt19937_64& random, std::chrono::mil
 
 }  // namespace
 
-TEST_CASE("in a storm everything submitted ends once, whole or lost, and nothing is left") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "in a storm everything submitted ends once, whole or lost, and nothing is left") {
   auto random = seeded();
   {
     CheckedPool pool(2);

@@ -61,14 +61,15 @@ bool sleeps_in_kernel(pid_t pid) {
 }
 
 int same(int x) { return x; }
+pinion::Task<> wait_for_ever() { co_await pinion::sleep_for(1h); }
 
 }  // namespace
 
-TEST_CASE("a worker that cannot be killed is abandoned, replaced and reaped when it can") {
-  const NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "a worker that cannot be killed is abandoned, replaced and reaped when it can") {
   FrozenFiles files;
   if (!files.frozen()) {
-    MESSAGE("skipped: no file system can be frozen here (needs root, mkfs.ext4 and loop devices)");
+    checks::skip("no file system can be frozen here (needs root, mkfs.ext4 and loop devices)");
     return;
   }
   CheckedPool pool(pinion::PoolOptions{.processes = 2});
@@ -89,15 +90,45 @@ TEST_CASE("a worker that cannot be killed is abandoned, replaced and reaped when
   check_rest(pool);
 }
 
-TEST_CASE("a pool ends in time although a worker cannot be killed") {
+TEST_CASE_FIXTURE(NothingLeft, "what else an abandoned worker ran is lost, and the text says why") {
   FrozenFiles files;
   if (!files.frozen()) {
-    MESSAGE("skipped: no file system can be frozen here");
+    skip("no file system can be frozen here");
+    return;
+  }
+  CheckedPool pool(pinion::PoolOptions{.processes = 1});
+  const pid_t pid = pool.workers()[0].pid;
+  const auto beside = pool.apply_async(wait_for_ever);
+  const pinion::TaskOptions limits{.timeout = 50ms, .grace = 10ms};
+  const auto stuck = pool.apply_async(limits, write_to, files.file());
+  try {
+    beside.get(10s);
+    FAIL("it must throw");
+  } catch (const pinion::WorkerLost& lost) {
+    const std::string text = lost.what();
+    CAPTURE(text);
+    CHECK((lost.cause() == pinion::WorkerLost::Cause::abandoned));
+    CHECK(lost.pid() == pid);
+    CHECK(text.rfind("task 1 was lost: worker 0 (pid " + std::to_string(pid) + ") ", 0) == 0);
+    CHECK(text.find("did not end within 1 s") != text.npos);
+    CHECK(text.find("was abandoned") != text.npos);
+    CHECK(text.find("Submit it again") != text.npos);
+  }
+  CHECK_THROWS_AS(stuck.get(10s), pinion::TaskTimeout);
+  files.thaw();
+  CHECK(eventually([&] { return children().size() == 2; }));  // the nursery and one worker
+  check_rest(pool);
+}
+
+TEST_CASE_FIXTURE(NothingLeft, "a pool ends in time although a worker cannot be killed") {
+  FrozenFiles files;
+  if (!files.frozen()) {
+    checks::skip("no file system can be frozen here");
     return;
   }
   pid_t stuck_pid = 0;
   {
-    pinion::Pool pool(pinion::PoolOptions{.processes = 1});
+    CheckedPool pool(pinion::PoolOptions{.processes = 1});
     stuck_pid = pool.workers()[0].pid;
     auto stuck = pool.apply_async(write_to, files.file());
     REQUIRE(eventually([&] { return sleeps_in_kernel(stuck_pid); }));

@@ -200,15 +200,19 @@ void die_everywhere(F f) {
 
 }  // namespace
 
-TEST_CASE("a plain task that dies anywhere is lost with its exact status, and nothing else is") {
+TEST_CASE_FIXTURE(
+    NothingLeft,
+    "a plain task that dies anywhere is lost with its exact status, and nothing else is") {
   die_everywhere(plain);
 }
 
-TEST_CASE("so is a coroutine that dies before its first await") {
+TEST_CASE_FIXTURE(NothingLeft, "so is a coroutine that dies before its first await") {
   die_everywhere(before_its_first_await);
 }
 
-TEST_CASE("so is one that dies after it") { die_everywhere(after_its_first_await); }
+TEST_CASE_FIXTURE(NothingLeft, "so is one that dies after it") {
+  die_everywhere(after_its_first_await);
+}
 
 namespace {
 
@@ -248,8 +252,7 @@ int be_the_next(int ms) {
 
 }  // namespace
 
-TEST_CASE("a worker that dies between tasks costs no task") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft, "a worker that dies between tasks costs no task") {
   OneDies one;
   SUBCASE("by a thread that a task has left") {
     for (const Way way : ways) {
@@ -277,7 +280,9 @@ TEST_CASE("a worker that dies between tasks costs no task") {
   one.end();
 }
 
-TEST_CASE("signals that end nothing by default, and those that workers ignore, end no worker") {
+TEST_CASE_FIXTURE(
+    NothingLeft,
+    "signals that end nothing by default, and those that workers ignore, end no worker") {
   CheckedPool pool(2);
   const auto before = pids(pool);
   for (const int signal : {SIGCHLD, SIGURG, SIGWINCH, SIGCONT, SIGINT, SIGPIPE}) {
@@ -288,8 +293,8 @@ TEST_CASE("signals that end nothing by default, and those that workers ignore, e
   CHECK(pool.stats().deaths == 0);
 }
 
-TEST_CASE("what one task has left kills the task that runs then, which learns how") {
-  NothingLeft nothing;
+TEST_CASE_FIXTURE(NothingLeft,
+                  "what one task has left kills the task that runs then, which learns how") {
   OneDies one;
   for (const Way way : ways) {
     if (way == Way::thread_exit) continue;
@@ -303,7 +308,7 @@ TEST_CASE("what one task has left kills the task that runs then, which learns ho
   one.end();
 }
 
-TEST_CASE("a deep stack overflows at its limit, and one below it does not") {
+TEST_CASE_FIXTURE(NothingLeft, "a deep stack overflows at its limit, and one below it does not") {
   // Of a worker's stack, which is as large as the program's own (8 MiB here or more).
   CheckedPool pool(1);
   const auto use_stack = [](int kib) {

@@ -111,6 +111,10 @@ void UserSteps::decode(Given& given, unsigned type) {
   switch (entry.outcome) {
     case pinion::detail::Outcome::value:
       if (side != nullptr && side->segment != nullptr) {
+        const std::uint64_t end = side->segment->committed();
+        if (side->offset > end || side->bytes > end - side->offset) {
+          found("a value lies outside its worker's memory");
+        }
         decode_value(type, {side->segment->begin() + side->offset, side->bytes});
       } else if (side != nullptr && !side->owned.empty()) {
         decode_value(type, side->owned);

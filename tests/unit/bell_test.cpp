@@ -16,6 +16,7 @@
 #include "lib/os/cpu.hpp"
 #include "lib/os/eventfd.hpp"
 #include "lib/ring/bell.hpp"
+#include "tests/support/skipped.hpp"
 #include "tests/unit/child.hpp"
 #include "tests/unit/duel.hpp"
 
@@ -134,7 +135,7 @@ std::string name_of(Fencing fencing) {
 
 std::vector<Fencing> kinds() {
   if (os::register_membarrier()) return {Fencing::asymmetric, Fencing::symmetric};
-  MESSAGE("skipped: membarrier is not here, so bells use fences only");
+  checks::skip("membarrier is not here, so bells use fences only");
   return {Fencing::symmetric};
 }
 
@@ -275,7 +276,7 @@ TEST_CASE("a waker that finds the other awake makes no system call") {
     return bell.ring() || bell.ring(true) ? 2 : 0;
   });
   if (status == not_allowed)
-    MESSAGE("skipped: seccomp filters are not allowed here");
+    checks::skip("seccomp filters are not allowed here");
   else
     CHECK(status == 0);
 }

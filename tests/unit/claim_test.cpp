@@ -12,6 +12,7 @@
 
 #include "lib/os/cpu.hpp"
 #include "lib/ring/claim.hpp"
+#include "tests/support/skipped.hpp"
 #include "tests/unit/duel.hpp"
 
 using namespace pinion;
@@ -35,7 +36,7 @@ struct Shared {
 
 std::vector<Fencing> kinds() {
   if (os::register_membarrier()) return {Fencing::asymmetric, Fencing::symmetric};
-  MESSAGE("skipped: membarrier is not here, so fences only");
+  checks::skip("membarrier is not here, so fences only");
   return {Fencing::symmetric};
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lib/os/eventfd.hpp"
+#include "tests/support/skipped.hpp"
 #include "tests/unit/child.hpp"
 #include "tests/unit/loop_helpers.hpp"
 
@@ -171,7 +172,7 @@ TEST_CASE("where io_uring is refused the automatic choice is poll, with the reas
       return error_of(strict, poll_for(pipe.in.get(), POLLOUT)) == refusal.error ? 0 : 4;
     });
     if (status == not_allowed)
-      MESSAGE("skipped: seccomp filters are not allowed here");
+      checks::skip("seccomp filters are not allowed here");
     else
       CHECK(status == 0);
   }
@@ -197,7 +198,7 @@ TEST_CASE("newer calls that are refused are replaced by their older forms") {
     return run_task(loop, read_some(file.fd.get(), 2, 1)) == "12" ? 0 : 3;
   });
   if (status == not_allowed)
-    MESSAGE("skipped: seccomp filters are not allowed here");
+    checks::skip("seccomp filters are not allowed here");
   else
     CHECK(status == 0);
 }

@@ -25,6 +25,7 @@
 #include "lib/loop/run_task.hpp"
 #include "lib/os/clock.hpp"
 #include "lib/os/fd.hpp"
+#include "tests/support/skipped.hpp"
 
 namespace pinion::tests {
 
@@ -96,18 +97,18 @@ void turn_until_waiting(Loop& loop, Run<T>& run) {
 }
 
 inline bool uring_is_here() {
-  static const bool here = [] {
+  static const std::string obstacle = [] {
     Loop loop(IoBackend::uring);
     Pipe pipe;
     try {
       (void)run_task(loop, poll_for(pipe.in.get(), POLLOUT));
-      return true;
+      return std::string();
     } catch (const std::system_error& error) {
-      std::printf("io_uring is not here, its cases are skipped: %s\n", error.what());
-      return false;
+      return std::string(error.what());
     }
   }();
-  return here;
+  if (!obstacle.empty()) checks::skip("io_uring is not here: " + obstacle);
+  return obstacle.empty();
 }
 
 /// Runs a check on each backend that this machine has.

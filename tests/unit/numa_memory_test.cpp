@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/topology/numa_memory.hpp"
+#include "tests/support/skipped.hpp"
 #include "tests/unit/child.hpp"
 
 namespace {
@@ -77,7 +78,7 @@ TEST_CASE(
   CHECK(topology::preferred_node(memory.manager()) == -1);
   const MemoryBinding binding = bind_memory(memory.manager(), bytes, first_node(), two_nodes());
   if (refused(binding)) {
-    MESSAGE("skipped: " << binding.reason);
+    checks::skip(binding.reason);
     return;
   }
   CHECK(binding.node == first_node());

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "lib/shm/segment.hpp"
+#include "tests/support/skipped.hpp"
 #include "tests/unit/child.hpp"
 
 using namespace pinion;
@@ -240,7 +241,7 @@ TEST_CASE("the same where the kernel does not know how to populate") {
     return faults_of_touching(writer.begin(), mib) <= 2 ? 0 : 1;
   });
   if (status == not_allowed)
-    MESSAGE("skipped: seccomp filters are not allowed here");
+    checks::skip("seccomp filters are not allowed here");
   else
     CHECK(status == 0);
 }

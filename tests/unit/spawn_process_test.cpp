@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/loop/child_defaults.hpp"
+#include "tests/support/skipped.hpp"
 #include "tests/unit/child.hpp"
 #include "tests/unit/process_helpers.hpp"
 
@@ -155,7 +156,7 @@ TEST_CASE("the same where close_range and CLONE_PIDFD are refused") {
       return got.exit.success() ? 0 : 3;
     });
     if (status == not_allowed)
-      MESSAGE("skipped: seccomp filters are not allowed here");
+      checks::skip("seccomp filters are not allowed here");
     else
       CHECK(status == 0);
   }

@@ -19,6 +19,7 @@
 #include "lib/topology/openmp_places.hpp"
 #include "lib/topology/topology.hpp"
 #include "lib/topology/usable_cpus.hpp"
+#include "support/skipped.hpp"
 
 namespace {
 
@@ -240,7 +241,7 @@ TEST_CASE("a thread that OpenMP has bound has all places of its runtime") {
 TEST_CASE("a real OpenMP runtime is found when it is loaded, and not before") {
   const CpuSet mask = topology::bound_cpus();
   if (mask.count() < 2) {
-    MESSAGE("skipped: only one CPU");
+    checks::skip("only one CPU");
     return;
   }
   const pid_t child = ::fork();
@@ -257,7 +258,7 @@ TEST_CASE("a real OpenMP runtime is found when it is loaded, and not before") {
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(WIFEXITED(status));
   if (WEXITSTATUS(status) == 77) {
-    MESSAGE("skipped: no libgomp.so.1");
+    checks::skip("no libgomp.so.1");
     return;
   }
   CHECK(WEXITSTATUS(status) == 0);

@@ -46,9 +46,11 @@ inline constexpr std::uint64_t disk_reads = 4'000;
 inline constexpr unsigned timers = 10'000;
 inline constexpr unsigned timer_ms = 100;
 
-/// Connections of the echo, the bytes of a message, and messages on each connection.
+/// Connections of the echo, the bytes of a message, those that a server asks for (it does not know
+/// how long a message is), and messages on each connection.
 inline constexpr unsigned echo_connections = 1000;
 inline constexpr std::size_t echo_bytes = 64;
+inline constexpr std::size_t echo_buffer_bytes = 4096;
 inline constexpr unsigned echo_rounds = 50;
 
 /// Coroutines, one after the other.

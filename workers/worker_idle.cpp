@@ -11,7 +11,6 @@
 namespace pinion::workers {
 
 void Worker::idle() {
-  watching_ = false;  // nobody holds the loop meanwhile
   if (loop_.in_flight() || !queue_.empty() || idle_ == Idle::sleep) return park();
   const std::int64_t begin_ns = spin();
   if (begin_ns == 0) return;
@@ -50,6 +49,7 @@ std::int64_t Worker::spin() noexcept {
 }
 
 void Worker::park() {
+  watching_ = false;  // nobody holds the loop meanwhile
   // A task that changes its user disarms it.
   if (!channel_.is_local()) start::die_with_parent(identity_.manager);
   const bool waits = loop_.in_flight() || coroutines_->timed();

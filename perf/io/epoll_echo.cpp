@@ -25,7 +25,7 @@ void serve(int listener) {
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
   watch(epoll, listener);
   std::array<epoll_event, 256> events{};
-  std::array<char, sizes::echo_bytes> buffer{};
+  std::array<char, sizes::echo_buffer_bytes> buffer{};
   for (unsigned closed = 0; closed < sizes::echo_connections;) {
     const int count = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), -1);
     for (int i = 0; i < count; ++i) {

@@ -1,33 +1,15 @@
 // What io_uring itself can give here: liburing, and nothing else.
-#include <liburing.h>
-
 #include <cstring>
 #include <stdexcept>
 
 #include "perf/harness/contestant.hpp"
 #include "perf/harness/cpus.hpp"
 #include "perf/harness/spin.hpp"
+#include "perf/io/bare_ring.hpp"
 #include "perf/io/blocks.hpp"
 
 namespace pinion::perf {
 namespace {
-
-class BareRing {
- public:
-  explicit BareRing(unsigned entries) {
-    const unsigned flags =
-        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL;
-    const int rc = io_uring_queue_init(entries, &ring_, flags);
-    if (rc < 0) throw Skip(std::string("io_uring: ") + std::strerror(-rc));
-  }
-  ~BareRing() { io_uring_queue_exit(&ring_); }
-  BareRing(const BareRing&) = delete;
-  BareRing& operator=(const BareRing&) = delete;
-  io_uring* get() { return &ring_; }
-
- private:
-  io_uring ring_{};
-};
 
 Sample read_blocks(From from, unsigned in_flight) {
   const OpenFile file(from);
@@ -35,9 +17,9 @@ Sample read_blocks(From from, unsigned in_flight) {
   const Buffers buffers(in_flight);
   Offsets offsets(from);
   const auto start = Clock::now();
-  BareRing ring(in_flight);
+  BareRing ring(in_flight, 2 * in_flight);
   const auto read = [&](unsigned index) {
-    io_uring_sqe* const entry = io_uring_get_sqe(ring.get());
+    io_uring_sqe* const entry = ring.entry();
     io_uring_prep_read(entry, file.fd, buffers.at(index), sizes::block_bytes, offsets.next());
     io_uring_sqe_set_data64(entry, index);
   };

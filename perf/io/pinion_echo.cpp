@@ -12,7 +12,7 @@ namespace pinion::perf {
 namespace {
 
 Task<> serve_one(int fd) {
-  std::array<std::byte, sizes::echo_bytes> buffer;
+  std::array<std::byte, sizes::echo_buffer_bytes> buffer;
   for (;;) {
     const std::size_t n = co_await io::recv(fd, buffer);
     if (n == 0) break;

@@ -94,6 +94,7 @@ Task<> spin_between_awaits(int ms) {
 Task<> wait_for_file(std::string path) {
   while (!std::filesystem::exists(path)) co_await pinion::sleep_for(1ms);
 }
+Task<> sleep_for_ms(int ms) { co_await pinion::sleep_for(std::chrono::milliseconds(ms)); }
 void spin_for_ms(int ms) { spin(std::chrono::milliseconds(ms)); }
 
 }  // namespace
@@ -179,6 +180,15 @@ TEST_CASE("a stall is counted, by whatever task, and stays counted when the work
   CHECK_THROWS_AS(pool.apply([] { ::_exit(1); }), pinion::WorkerLost);
   REQUIRE(eventually([&] { return pool.workers()[0].generation == 2; }));
   CHECK(pool.stats().stalls == before);
+}
+
+TEST_CASE("to wait is no stall, in a worker of whatever kind") {
+  using pinion::StartMethod;
+  for (const StartMethod method : {StartMethod::fork, StartMethod::thread, StartMethod::serial}) {
+    CheckedPool pool(PoolOptions{.processes = 1, .start_method = method, .stall_limit = 500ms});
+    pool.apply(sleep_for_ms, 800);
+    CHECK(pool.stats().stalls == 0);
+  }
 }
 
 TEST_CASE("without a limit, and without coroutines, there are no stalls") {

@@ -185,3 +185,52 @@ TEST_CASE("a number that another file has taken meanwhile is waited for as that 
     }
   });
 }
+
+TEST_CASE("a batch is what was ready when it began, and at most as many as wanted") {
+  on_each_backend([](Loop& loop) {
+    std::string order;
+    auto yield_often = [&order](char name) -> Task<> {
+      for (int i = 0; i < 3; ++i) {
+        order += name;
+        co_await yield();
+      }
+    };
+    Run a(loop, yield_often('a'));
+    Run b(loop, yield_often('b'));
+    Run c(loop, yield_often('c'));
+    CHECK(loop.run_ready(64));
+    CHECK(order == "abc");
+    CHECK(loop.run_ready(2));
+    CHECK(order == "abcab");
+    CHECK(loop.run_ready(64));
+    CHECK(order == "abcabcab");
+    while (loop.run_ready(64)) {
+    }
+    CHECK(order == "abcabcabc");
+    CHECK(a.done());
+  });
+}
+
+TEST_CASE("a stall is what holds the loop for longer than the limit") {
+  loop::StallMeter meter(20 * ms);
+  Loop loop(IoBackend::poll);
+  auto spin_between = [](int spins, std::int64_t length) -> Task<> {
+    for (int i = 0; i < spins; ++i) {
+      for (const auto end = os::now_ns() + length; os::now_ns() < end;) {
+      }
+      co_await yield();
+    }
+  };
+  Run run(loop, spin_between(2, 60 * ms));
+  meter.begin();
+  while (loop.run_ready(64, &meter)) {
+  }
+  CHECK(meter.stalls() >= 2);
+  CHECK(meter.longest_ns() >= 60 * ms);
+  loop::StallMeter none(os::never_ns);
+  Run other(loop, spin_between(1, 30 * ms));
+  none.begin();
+  while (loop.run_ready(64, &none)) {
+  }
+  CHECK(none.stalls() == 0);
+}

@@ -37,12 +37,12 @@ CAUGHT = {
     "generations": [
         ("segment_reused",
          "who still writes to a dead worker's results does not reach its successor",
-         ["lost == 0"]),
+         ["as_computed"]),
         ("positions_restarted",
          "positions go on over respawns: an old slot is never taken for a new one",
          ["broke the protocol of the shared memory"]),
         ("no_credit", "what a busy worker is to be told waits for room in its ring",
-         ["was given more than its ring holds"]),
+         ["get(5s) == i"]),
     ],
     "liars": [
         ("double_fetch", "what changes while the manager looks at it is used as it was checked",

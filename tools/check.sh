@@ -85,7 +85,9 @@ debug() {
     -Dperf=disabled "$@"
 }
 
-if debug build-check -Dwerror=true; then
+mutants=false
+[ $full = no ] || mutants=true
+if debug build-check -Dwerror=true -Dmutants=$mutants; then
   if [ $full = no ]; then
     run_tests build-check "gcc" "" --no-suite slow --no-suite methods
   else

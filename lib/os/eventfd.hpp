@@ -14,14 +14,15 @@ inline Fd make_eventfd() {
 }
 
 /// Never blocks: a full counter means that the sleeper is already told.
-inline void ring_eventfd(int fd) noexcept {
-  const std::uint64_t one = 1;
-  (void)!::write(fd, &one, sizeof one);
+inline void ring_eventfd(int fd, std::uint64_t count = 1) noexcept {
+  (void)!::write(fd, &count, sizeof count);
 }
 
-inline void drain_eventfd(int fd) noexcept {
+/// What was rung since, together.
+inline std::uint64_t drain_eventfd(int fd) noexcept {
   std::uint64_t count = 0;
   (void)!::read(fd, &count, sizeof count);
+  return count;
 }
 
 }  // namespace pinion::os

@@ -24,8 +24,8 @@ std::optional<ExitStatus> reap(int pidfd) noexcept;
 /// Whether it sleeps in the kernel where no signal reaches it (state D).
 bool sleeps_uninterruptibly(pid_t pid) noexcept;
 
-/// Whether its first thread sleeps (state S): it does not run, nor wait for a core, nor stand
-/// stopped.
+/// Whether that thread, or a process's first one, sleeps (state S): it does not run, nor wait for a
+/// core, nor stand stopped.
 bool sleeps(pid_t pid) noexcept;
 
 /// Waits until the process has ended or the deadline passes; false in the latter case.

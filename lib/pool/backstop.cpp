@@ -74,7 +74,8 @@ void Backstop::judge() {
     // Under a word that says `awake` it is busy, or a sibling has written over the word.
     const bool slept = lane.bell.word() == suspect.bell && lane.bell.where() != ring::Bell::awake;
     // One that waits for a core may be on its way to its last look.
-    if (slept && os::sleeps(lane.pid)) ++state_.counters.late_wakeups;
+    const pid_t who = lane.local != nullptr ? lane.local->id() : lane.pid;
+    if (slept && os::sleeps(who)) ++state_.counters.late_wakeups;
     lane.bell.ring_regardless();
   }
   suspects_.clear();

@@ -20,9 +20,11 @@ class Locked {
   void lock() { lock_.lock(); }
   void unlock() noexcept {
     if (!lock_.owns_lock()) return;
-    if (state_.must_tell_service || state_.timed_check_moved) [[unlikely]] {
-      state_.must_tell_service = state_.timed_check_moved = false;
-      os::ring_eventfd(state_.eventfd.get());
+    if (state_.must_tell_service || state_.timed_check_moved || state_.must_look_after)
+        [[unlikely]] {
+      const bool only_look = !state_.must_tell_service && !state_.timed_check_moved;
+      state_.must_tell_service = state_.timed_check_moved = state_.must_look_after = false;
+      os::ring_eventfd(state_.eventfd.get(), only_look ? State::look_after : 1);
     }
     if (state_.to_ring.empty()) {
       lock_.unlock();

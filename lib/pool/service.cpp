@@ -228,7 +228,7 @@ bool Service::handle_events(std::int64_t until_ns) {
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
     if (tag == eventfd_tag) {
-      os::drain_eventfd(state_.eventfd.get());
+      if (os::drain_eventfd(state_.eventfd.get()) % State::look_after == 0) continue;
       // Who has the baton may have looked already, and be about to leave it.
       const Turns::Held held = turns_.take_urgently();
       collector_.collect();

@@ -40,6 +40,8 @@ inline constexpr std::uint64_t code_in_arena = std::uint64_t{1} << 55;  // `data
 class StreamJob;
 
 struct State {
+  /// What `eventfd` is rung with where nothing is to be collected, but the workers looked after.
+  static constexpr std::uint64_t look_after = std::uint64_t{1} << 32;
   enum class Phase : std::uint8_t { open, closed, terminated, failed };
 
   State(PoolOptions pool_options, topology::Plan pool_plan, Ledger& pool_ledger);
@@ -87,6 +89,7 @@ struct State {
   std::string start_error;           // why it will not
   bool leaving = false;              // workers were told to leave
   bool looked_after = false;         // the service looks after the workers once a second
+  bool must_look_after = false;      // it is to begin with that
   bool must_stop = false;            // the pool has failed: the service stops everything
   start::KeptCall initializer;
   start::KeptCall finalizer;

@@ -178,7 +178,7 @@ LedgerEntry& Core::open_entry(const TaskOptions* options, bool with_side) {
     if (kept) entry.side->options = *options;
   }
   if (!state_.looked_after) [[unlikely]] {  // it was idle for a second
-    state_.looked_after = state_.must_tell_service = true;
+    state_.looked_after = state_.must_look_after = true;
   }
   entry.number = static_cast<std::uint32_t>(++state_.counters.accepted);
   state_.pending.store(state_.pending.load(std::memory_order_relaxed) + 1,

@@ -175,7 +175,7 @@ TEST_CASE_FIXTURE(
 TEST_CASE_FIXTURE(
     NothingLeft,
     "a pool of which no worker comes up again fails, and everything ends with the cause") {
-  for (const Mode mode : {throws, aborts, leaves}) {
+  for (const Mode mode : {throws, leaves}) {
     CAPTURE(int(mode));
     NothingLeft nothing;
     set(works);

@@ -27,6 +27,16 @@
  *   OWNER_IS_NOT_RUNG (STRANGER, CALLBACKS)  what an owner waits for is ended by another
  *   REQUEST_MISSED (SPACE)               the service, told while an owner leaves, goes away
  *
+ * Found by
+ *   ONE_LOOK_AT_THE_LIST          (returned<2)||backlogged
+ *   LOOKS_BEFORE_IT_ENLISTS       (returned<2)&&done[1]
+ *   GIVES_UP_WITH_THE_BATON       (returned<2)||backlogged
+ *   PARKS_ALTHOUGH_WANTED         !((returned<2))
+ *   TOLD_CLEARED_AFTER_THE_LOOK   (0||backlogged)
+ *   CALLBACK_THREAD_TELLS_NOBODY  (expected!=0)&&!(stuck)
+ *   OWNER_IS_NOT_RUNG             (returned==0)
+ *   REQUEST_MISSED                !(asks)
+ *
  * Abstracted, and why that is sound:
  * - Every backstop (1 s) is left out, and so is the 1 ms of take_urgently. So what passes here does
  *   not rest on them. The service's ticks stay, since they are meant to make it look. One that

@@ -14,6 +14,13 @@
  *   WORD_NOT_CHANGED        the waker does not change the word: one about to sleep does sleep
  *   LOOKS_BEFORE_IT_STORES  the waker looks at the word, then stores its slot
  *
+ * Found by
+ *   LOOKS_BEFORE_IT_PARKS   taken[1]==2
+ *   NO_BARRIER_AT_PARKING   taken[1]==2
+ *   FENCES_DIFFER           (taken[0]==2)||(place==3)
+ *   WORD_NOT_CHANGED        (taken[0]==2)||(place==3)
+ *   LOOKS_BEFORE_IT_STORES  (taken[0]==2)||(place==3)
+ *
  * Abstracted, and why that is sound:
  * - The backstop is left out. So what passes here does not rest on it.
  * - A ring is the number of messages published in it. Each slot has a sequence word that names its

@@ -5,8 +5,9 @@ Usage: check.py SPIN MODEL.pml
 
 The model's head comment names its cases and bugs; -DCASE_X and -DBUG_X select them. Each case must
 have no error, in a complete search, and together they must pass every REACH mark. Each bug must
-lead to an error, in every case that stands behind its name. Ends with 0, 1, or 77 where Spin is
-missing.
+lead to an error, in every case that stands behind its name: to the violation of the assertion that
+stands under "Found by" (a part of it, as pan prints it, without spaces). Ends with 0, 1, or 77 where
+Spin is missing.
 """
 
 import os
@@ -58,6 +59,24 @@ def entries(text, heading):
     return found
 
 
+def assertions(text):
+    """bug: the assertion that it violates, of the list under ` * Found by`."""
+    lines = text.split("*/")[0].split("\n")
+    if " * Found by" not in lines:
+        return {}
+    found = {}
+    for line in lines[lines.index(" * Found by") + 1:]:
+        match = re.match(r"^ \*   (\w+) +(\S.*)$", line)
+        if not match:
+            break
+        found[match.group(1)] = without_spaces(match.group(2))
+    return found
+
+
+def without_spaces(text):
+    return re.sub(r"\s", "", text)
+
+
 def selected(text, prefix):
     """What its conditionals ask for."""
     names = set()
@@ -75,6 +94,10 @@ class Model:
             text = file.read()
         self.cases = list(entries(text, "Cases")) or [""]
         self.bugs = entries(text, "Bugs")
+        self.assertions = assertions(text)
+        if set(self.assertions) != set(self.bugs):
+            unclear = min(set(self.assertions) ^ set(self.bugs))
+            raise Failure(f"the head comment does not say by which assertion {unclear} is found")
         self.marks = {number: match.group(1) for number, line in enumerate(text.split("\n"), 1)
                       if (match := re.search(r'\bREACH\("([^"]*)"\)', line))}
         for what, listed, asked in (("case", set(self.cases) - {""}, selected(text, "CASE")),
@@ -170,6 +193,8 @@ def check(spin, compiler, model):
         if search.errors == 0:
             search.require_complete()
             raise Failure(f"not found in {search.states} states")
+        if model.assertions[bug] not in without_spaces(search.error()):
+            raise Failure(f"found by another assertion: {search.error()}")
         report(f"{case + ' ' if case else ''}with the bug {bug}",
                f"found: {search.error()}, {search.seconds:.1f} s")
 

@@ -26,6 +26,17 @@
  *   CHUNK_LOOKED_AT_ONCE (CHUNKS)    progress counts although it may be the next chunk's
  *   LIMIT_RISES (CUT_TWICE)          a second limit above the first, where the worker stopped
  *
+ * Found by
+ *   CLAIMED_AFTER_RUN           !(ran[i])
+ *   END_READ_BEFORE_CLAIM       outcome[p]==0
+ *   NO_MEMBARRIER_AT_REVOKE     outcome[p]==0
+ *   STOP_IS_FORGOTTEN           !(stopping[1])
+ *   NO_MEMBARRIER_AT_CUT        outcome[((p*3)+done)]==0
+ *   LIMIT_READ_BEFORE_PROGRESS  outcome[((p*3)+done)]==0
+ *   LIMIT_WITHOUT_TAG           n>=((
+ *   CHUNK_LOOKED_AT_ONCE        !(ran[((p*3)+assigned[p])])
+ *   LIMIT_RISES                 n>=((
+ *
  * Abstracted, and why that is sound:
  * - The rings: the number of tasks published, and a cell for each answer (credits.pml has the
  *   rings). Answers come in the order in which tasks are taken, as those of plain tasks do.

@@ -14,6 +14,12 @@
  *   CONTROLS_UNBOUNDED    control messages are pushed although too many are unread
  *   BLOCKING_RINGS        bounded rings without credits, where each side waits for room: a deadlock
  *
+ * Found by
+ *   NO_CREDIT             !(results.unread
+ *   CREDIT_RETURNS_EARLY  !(results.unread
+ *   CONTROLS_UNBOUNDED    !(tasks.unread
+ *   BLOCKING_RINGS        (given_out==12)&&(answered==12)
+ *
  * Abstracted, and why that is sound:
  * - Rings of 4 slots in place of 1024, 3 flights of 768, 1 control message of 256: the proportions,
  *   and both rings go round. Nothing in the code depends on the numbers but through these bounds.

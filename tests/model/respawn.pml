@@ -20,6 +20,16 @@
  *   READY_WITHOUT_A_WITNESS a worker says that it is ready before `claimed` stands at its birth
  *   NO_LAP_SKIPPED          a worker whose birth was given up waits for its successor's task
  *
+ * Found by
+ *   SEGMENT_USED_AGAIN       flight_position[f]==p
+ *   NO_GENERATION            writer[(results%3)]==generation
+ *   POSITIONS_RESTART        !(started[number])
+ *   NO_FINAL_DRAIN           !(published[t])
+ *   CLAIMED_GOES_ELSEWHERE   !(started[number])
+ *   READY_BEFORE_THE_DRAIN   ready_workers==0
+ *   READY_WITHOUT_A_WITNESS  flight_position[f]<segments
+ *   NO_LAP_SKIPPED           !(started[number])
+ *
  * Abstracted, and why that is sound:
  * - One lane: lanes share nothing but the backlog. Two flights, and rings of two and three slots,
  *   so that both go round and every slot and flight is used by more than one generation. Three

@@ -13,7 +13,7 @@ import sys
 SECONDS_MAX = 120
 
 # program: (mutant, "test case" or "test case / subcase", the check that fails, or those of which one
-# does). What is no test case, but arguments, is a list.
+# does[, attempts]). What is no test case, but arguments, is a list.
 CAUGHT = {
     "late_wakeups": [
         ("lost_bell", "a worker that sleeps is rung for a task", ["scene.late() == 0"]),
@@ -37,18 +37,23 @@ CAUGHT = {
     "generations": [
         ("segment_reused",
          "who still writes to a dead worker's results does not reach its successor",
-         ["lost == 0"]),
+         ["as_computed"]),
         ("positions_restarted",
          "positions go on over respawns: an old slot is never taken for a new one",
          ["broke the protocol of the shared memory"]),
         ("no_credit", "what a busy worker is to be told waits for room in its ring",
-         ["was given more than its ring holds"]),
+         ["get(5s) == i"]),
     ],
     "liars": [
         ("double_fetch", "what changes while the manager looks at it is used as it was checked",
          ["as_checked"]),
         ("unchecked_end", "a worker that tells a lie is replaced, or ends, and harms nobody else",
          ["pool.stats().protocol_breaches == breaches"]),
+    ],
+    # Within a hundred nanoseconds before a sleep: five of six runs come by.
+    "races": [
+        ("silent_bell", "bells: bursts with pauses about as long as one looks for work",
+         ["late_wakeups == 0"], 6),
     ],
     "segment": [
         ("no_generation", "a segment with another header is refused, and the sentence says why",
@@ -90,7 +95,7 @@ def failures(output):
     return found
 
 
-def judge(program, mutant, what, expected):
+def judge(program, mutant, what, expected, attempts=1):
     """A failure of this proof, or None."""
     code, output = run(program, what, "none")
     if code != 0:
@@ -100,7 +105,10 @@ def judge(program, mutant, what, expected):
     if re.search(r"^skipped", output, re.MULTILINE | re.IGNORECASE):
         print(f"skipped {mutant}: {what}: it cannot run here", flush=True)
         return None
-    code, output = run(program, what, mutant)
+    for _ in range(attempts):
+        code, output = run(program, what, mutant)
+        if code != 0:
+            break
     if code is None:
         return f"it did not end:\n{output[-3000:]}"
     if code == 0:
@@ -118,13 +126,13 @@ def main(arguments):
         return 2
     program, name = arguments[:2]
     wrong = 0
-    for mutant, what, expected in CAUGHT[name]:
+    for mutant, *scene in CAUGHT[name]:
         if len(arguments) == 3 and arguments[2] != mutant:
             continue
-        failure = judge(program, mutant, what, expected)
+        failure = judge(program, mutant, *scene)
         if failure is not None:
             wrong += 1
-            print(f"FAILED: {mutant}: {what}: {failure}", flush=True)
+            print(f"FAILED: {mutant}: {scene[0]}: {failure}", flush=True)
     return 1 if wrong else 0
 
 

@@ -164,7 +164,8 @@ TEST_CASE("a worker's memory is asked from its node, and a refusal is told (edge
 TEST_CASE("a worker's segment is on its node from its first page to what is committed later") {
   check_in_child([] {
     ::setenv("HWLOC_SYNTHETIC", "pack:2 [numa(memory=1GB)] core:1 pu:1", 1);
-    pinion::pool::Arena arena(1, {.ring_slots = 64, .flights = 16}, 0);
+    pinion::pool::Arena arena(
+        {.workers = 1, .seats = 1, .capacity = {.ring_slots = 64, .flights = 16}}, 0);
     const auto made = arena.make_worker_segment(0, 1, 0);
     if (made.memory.reason.find(" was refused (mbind: ") != std::string::npos) return not_allowed;
     if (made.memory.reason != "node 0 preferred") return wrong(1, made.memory.reason);

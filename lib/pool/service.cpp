@@ -160,6 +160,7 @@ bool Service::begin() noexcept {
     if (unwatched) break;
     try {
       abandon();
+      if (fleet_.gone()) break;
       watch_processes();
       const std::int64_t again_ns = os::now_ns() + (unwatched_ ? unwatched_ns : backstop_ns);
       handle_events(std::min(again_ns, fleet_.next_event_ns()));

@@ -1,12 +1,14 @@
 #include "lib/start/worker_thread.hpp"
 
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <ctime>
+#include <cerrno>
 #include <string>
 #include <utility>
 
+#include "lib/os/clock.hpp"
 #include "lib/os/error.hpp"
 
 namespace pinion::start {
@@ -51,10 +53,13 @@ void WorkerThread::run() {
 std::optional<ExitStatus> WorkerThread::reap() noexcept {
   if (!ended()) return std::nullopt;
   if (joinable_) {
-    timespec until{};
-    ::clock_gettime(CLOCK_MONOTONIC, &until);
-    ++until.tv_sec;
-    if (::pthread_clockjoin_np(thread_, nullptr, CLOCK_MONOTONIC, &until) != 0) let_go();
+    const std::int64_t until_ns = os::deadline_ns(1'000'000'000);
+    int error = ::pthread_tryjoin_np(thread_, nullptr);
+    while (error == EBUSY && os::now_ns() < until_ns) {
+      ::poll(nullptr, 0, 1);
+      error = ::pthread_tryjoin_np(thread_, nullptr);
+    }
+    if (error != 0) let_go();
     joinable_ = false;
   }
   return ExitStatus::exited(code_);

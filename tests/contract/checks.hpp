@@ -57,6 +57,13 @@ inline bool runs_in_place() {
   return pinion::default_start_method() == pinion::StartMethod::serial;
 }
 
+/// The same where a call has run when it returns.
+inline bool left_out_in_place(const char* why) {
+  if (pinion::default_start_method() != pinion::StartMethod::serial) return false;
+  MESSAGE("left out: with this start method ", std::string(why));
+  return true;
+}
+
 /// Whether pools of this test have a process besides their workers.
 inline bool pools_have_nursery() {
   return workers_are_processes() && pinion::default_start_method() != pinion::StartMethod::spawn;

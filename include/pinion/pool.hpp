@@ -7,6 +7,7 @@
 #include <pinion/detail/range_input.hpp>
 #include <pinion/info.hpp>
 #include <pinion/options.hpp>
+#include <pinion/shared_array.hpp>
 #include <pinion/stream.hpp>
 
 #include <concepts>
@@ -224,7 +225,9 @@ class Pool {
     if constexpr (detail::travels_inline<Callable, Tuple>) {
       constexpr std::size_t bytes = *detail::fixed_call_size<Callable, Tuple>;
       std::byte encoded[detail::inline_bytes_max];
-      detail::Writer writer(encoded, encoded + bytes, core_->code);
+      detail::ArrayHandles arrays;
+      if constexpr (detail::call_may_name_array<Callable, Tuple>()) submission.arrays = &arrays;
+      detail::Writer writer(encoded, encoded + bytes, core_->code, submission.arrays);
       detail::encode_callable(writer, callable);
       detail::encode(writer, arguments);
       submission.inline_bytes = bytes;
@@ -309,9 +312,12 @@ class Pool {
 
   friend struct detail::PoolAccess;
   friend struct detail::ProcessAccess;
+  friend struct detail::CoreOf;
 
   detail::PoolCore* core_ = nullptr;
   int exceptions_ = std::uncaught_exceptions();
 };
+
+inline detail::PoolCore& detail::CoreOf::pool(Pool& pool) noexcept { return *pool.core_; }
 
 }  // namespace pinion

@@ -100,6 +100,33 @@ template <class F, class Tuple>
 inline constexpr bool travels_inline = fixed_call_size<F, Tuple>.value_or(inline_bytes_max +
                                                                           1) <= inline_bytes_max;
 
+template <class... T>
+consteval bool any_names_array(TypeList<T...>);
+
+/// Whether a value may name shared arrays. Of types without a codec of the user's.
+template <class T>
+consteval bool may_name_array() {
+  if constexpr (requires { Wire<T>::names_array; }) {
+    return true;
+  } else {
+    return any_names_array(typename Wire<T>::Inner{});
+  }
+}
+template <class... T>
+consteval bool any_names_array(TypeList<T...>) {
+  return (may_name_array<std::remove_cv_t<T>>() || ...);
+}
+
+/// The same for a call that travels inline.
+template <class F, class Tuple>
+consteval bool call_may_name_array() {
+  if constexpr (closure_kind<F> == Closure::encoded) {
+    return may_name_array<F>() || may_name_array<Tuple>();
+  } else {
+    return may_name_array<Tuple>();
+  }
+}
+
 /// A call whose callable and arguments are somebody else's, for as long as the submit takes.
 template <class F, class Tuple>
 class BorrowedCall final : public CallSource {

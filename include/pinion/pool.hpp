@@ -240,7 +240,6 @@ class Pool {
     detail::require_callable<F, Args...>();
     const Callable& callable = f;
     detail::check_closure(callable);
-    const auto arguments = detail::make_arguments<Callable>(std::forward<Args>(args)...);
     using Thunks = detail::CallThunk<Callable, Tuple>;
     detail::Submission submission{reinterpret_cast<const void*>(&Thunks::run),
                                   Thunks::coroutine,
@@ -251,6 +250,7 @@ class Pool {
     if constexpr (detail::travels_inline<Callable, Tuple>) {
       constexpr std::size_t bytes = *detail::fixed_call_size<Callable, Tuple>;
       std::byte encoded[detail::inline_bytes_max];
+      const auto arguments = detail::make_arguments<Callable>(std::forward<Args>(args)...);
       detail::ArrayHandles arrays;
       if constexpr (detail::call_may_name_array<Callable, Tuple>()) submission.arrays = &arrays;
       detail::Writer writer(encoded, encoded + bytes, core_->code, submission.arrays);
@@ -260,7 +260,8 @@ class Pool {
       submission.inline_arguments = encoded;
       return AsyncResult<ResultOf<F, Args...>>(detail::submit(*core_, submission));
     } else {
-      const detail::BorrowedCall<Callable, Tuple> call(callable, arguments);
+      const auto arguments = detail::borrow_arguments<Callable>(std::forward<Args>(args)...);
+      const detail::BorrowedCall<Callable, decltype(arguments)> call(callable, arguments);
       submission.call = &call;
       return AsyncResult<ResultOf<F, Args...>>(detail::submit(*core_, submission));
     }

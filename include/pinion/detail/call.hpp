@@ -128,20 +128,22 @@ consteval bool call_may_name_array() {
 }
 
 /// A call whose callable and arguments are somebody else's, for as long as the submit takes.
-template <class F, class Tuple>
+/// Its arguments are written one after the other, as a tuple is.
+template <class F, class Arguments>
 class BorrowedCall final : public CallSource {
  public:
-  BorrowedCall(const F& f, const Tuple& arguments) : f_(f), arguments_(arguments) {
-    bytes = callable_size(f) + encoded_size(arguments);
+  BorrowedCall(const F& f, const Arguments& arguments) : f_(f), arguments_(arguments) {
+    bytes = callable_size(f);
+    std::apply([this](const auto&... one) { (..., (bytes += encoded_size(one))); }, arguments);
   }
   void write(Writer& writer) const override {
     encode_callable(writer, f_);
-    encode(writer, arguments_);
+    std::apply([&writer](const auto&... one) { (..., encode(writer, one)); }, arguments_);
   }
 
  private:
   const F& f_;
-  const Tuple& arguments_;
+  const Arguments& arguments_;
 };
 
 /// A call that is kept, for options.

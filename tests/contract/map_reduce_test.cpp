@@ -63,7 +63,7 @@ TEST_CASE("sums of many ranges, many lengths and many chunks") {
   }
 }
 
-TEST_CASE("76: the same bits for 1, 2 and many workers, from one run to the next") {
+TEST_CASE("the same bits for 1, 2 and many workers, from one run to the next (edge case 76)") {
   const auto numbers = awkward(50'000);
   std::vector<std::uint64_t> bits[2];
   const double in_order = [&] {

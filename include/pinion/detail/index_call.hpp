@@ -8,6 +8,7 @@
 #include <pinion/detail/map_call.hpp>
 #include <pinion/shared_array.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -80,12 +81,23 @@ struct IndexThunk {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::uint32_t sample_items = 64;
+  static constexpr std::uint32_t strip_items = 32;  // as the worker's
+  static constexpr std::chrono::nanoseconds short_item{100};
+
   template <class Body>
   static void run_chunk(TaskFrame& task, Body body) {
     static_cast<void>(task.begin_chunk(0));
     const std::uint32_t count = task.count;
+    // The manager knows an item's cost from the first answer on; a loop may be over by then.
+    const bool unknown = task.cursor.strip == 1 && !task.timed && count > 2 * sample_items;
+    const auto begin = unknown ? Clock::now() : Clock::time_point();
     std::uint32_t done = 0;
     while (done < count) {
+      if (unknown && done == sample_items && Clock::now() - begin < sample_items * short_item) {
+        task.cursor.strip = strip_items;
+      }
       if (task.timed) task.stamp();
       const std::uint32_t n = task.cursor.advance(done, count);
       if (n == 0) break;

@@ -20,8 +20,10 @@ import check_bounds
 TRIES = 3
 LIMIT_S = 600
 # The question a name belongs to is its first part: one program each, and `counts`.
-ROUNDS = {"ring": 41, "dispatch": 41, "wake": 41, "batch": 15, "start": 7, "io": 15, "tree": 7}
-ROUNDS_QUICK = {"ring": 11, "dispatch": 11, "wake": 11, "batch": 5, "start": 3, "io": 5, "tree": 3}
+ROUNDS = {"ring": 41, "dispatch": 41, "wake": 41, "batch": 15, "start": 7, "io": 15, "tree": 7,
+          "arrays": 41, "echo": 21, "loop": 11}
+ROUNDS_QUICK = {"ring": 11, "dispatch": 11, "wake": 11, "batch": 5, "start": 3, "io": 5, "tree": 3,
+                "arrays": 11, "echo": 5, "loop": 5}
 
 
 def command_of(build):

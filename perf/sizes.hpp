@@ -56,6 +56,21 @@ inline constexpr unsigned echo_rounds = 50;
 /// Coroutines, one after the other.
 inline constexpr std::uint64_t coroutines = 1'000'000;
 
+/// A shared array that is passed by handle: far more than any cache.
+inline constexpr std::size_t array_bytes = std::size_t{64} << 20;
+
+/// Elements of a loop over shared arrays, 80 MB in and as much out; loops in one measurement, after
+/// as many that touch all pages for the first time.
+inline constexpr std::size_t loop_items = 10'000'000;
+inline constexpr unsigned loops = 5;
+inline constexpr unsigned loop_warm_ups = 2;
+
+/// Vectors that come back as they were sent: within the second-level cache, and beyond it; and how
+/// many bytes are sent in one measurement.
+inline constexpr std::size_t vector_small_bytes = std::size_t{64} << 10;
+inline constexpr std::size_t vector_large_bytes = std::size_t{1} << 20;
+inline constexpr std::size_t vector_bytes_sent = std::size_t{256} << 20;
+
 /// A tree of files that is hashed; what --quick takes is in the same proportion.
 struct Tree {
   unsigned large_files;

@@ -16,6 +16,7 @@ libfmt-dev        fmt-devel         fmt-devel
 packages_to_test='
 doctest-dev       doctest-devel     doctest-devel
 libgmp-dev        gmp-devel         gmp-devel
+libcereal-dev     cereal-devel      cereal-devel
 python3           python3           python3
 elfutils          elfutils          elfutils
 spin              spin              spin

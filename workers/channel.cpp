@@ -29,10 +29,16 @@ ring::Fencing fencing_of(const start::Birth& birth) noexcept {
   return birth.asymmetric != 0 ? ring::Fencing::asymmetric : ring::Fencing::symmetric;
 }
 
+os::Mapping attach_arrays(const start::Birth& birth, int fd) {
+  return shm::attach_array_memory(fd, {reinterpret_cast<std::byte*>(birth.array_memory),
+                                       birth.array_memory_bytes, birth.forked != 0});
+}
+
 }  // namespace
 
 Channel::Channel(const start::Birth& birth, const start::BirthFds& fds)
-    : manager_mapping(shm::attach_segment(fds.fd[start::manager_segment_fd], PROT_READ,
+    : array_mapping(attach_arrays(birth, fds.fd[start::array_memory_fd])),
+      manager_mapping(shm::attach_segment(fds.fd[start::manager_segment_fd], PROT_READ,
                                           expected(birth, shm::SegmentKind::manager))),
       own_mapping(shm::attach_segment(fds.fd[start::worker_segment_fd], PROT_READ | PROT_WRITE,
                                       expected(birth, shm::SegmentKind::worker))),
@@ -58,7 +64,8 @@ Channel::Channel(const start::Birth& birth, start::LocalHome& home)
       bell_eventfd(home.bell_eventfd),
       own_eventfd(home.own_eventfd),
       originals(&home.errors),
-      has_thread(home.has_thread) {
+      has_thread(home.has_thread),
+      local_arrays(std::static_pointer_cast<pool::Arrays>(home.memory.arrays)) {
   find(birth, {home.memory.manager->begin(), home.memory.own->begin(), home.memory.bells->begin()});
 }
 
@@ -75,6 +82,9 @@ void Channel::find(const start::Birth& birth, const Places& places) {
   note = at<shm::WorkerNote>(places.own, shm::WorkerLayout::note);
   flights = at<shm::WorkerFlight>(places.own, shm::WorkerLayout::flights);
   results_begin = ours.results();
+  arrays = {static_cast<std::uint32_t>(birth.pool),
+            reinterpret_cast<std::byte*>(birth.array_memory), birth.array_memory_bytes,
+            at<shm::ArrayMarks>(places.own, ours.array_marks())};
   using Word = std::atomic<std::uint32_t>;
   own_bell = ring::Bell(at<Word>(places.bells, bells.worker(seat)), own_eventfd, fencing);
   manager_bell =

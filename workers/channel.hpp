@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
 #include "lib/os/fork_guard.hpp"
 #include "lib/os/mapping.hpp"
+#include "lib/pool/arrays.hpp"
 #include "lib/shm/arena_layout.hpp"
+#include "lib/shm/array_memory.hpp"
 #include "lib/start/birth.hpp"
 
 namespace pinion::workers {
@@ -19,6 +22,7 @@ struct Channel {
   /// A thread: they are mapped.
   Channel(const start::Birth& birth, start::LocalHome& home);
 
+  os::Mapping array_mapping;    // of a process; the first, since it must have its own address
   os::Mapping manager_mapping;  // of a process; read-only
   os::Mapping own_mapping;
   os::Mapping bell_mapping;
@@ -35,6 +39,14 @@ struct Channel {
   shm::WorkerNote* note;
   std::uint64_t results_begin;
   shm::WorkerFlight* flights;
+  /// Where shared arrays lie, and this worker's marks.
+  struct ArrayPart {
+    std::uint32_t pool;  // of the pool's random number
+    std::byte* begin;
+    std::uint64_t bytes;
+    shm::ArrayMarks* marks;
+  };
+  ArrayPart arrays;
   ring::Bell own_bell;
   ring::Bell manager_bell;
   int manager_eventfd;
@@ -42,6 +54,7 @@ struct Channel {
   int own_eventfd;
   start::OriginalErrors* originals = nullptr;  // of a worker in the manager's process
   bool has_thread = true;                      // of its own
+  std::shared_ptr<pool::Arrays> local_arrays;  // of such a worker: it shares the manager's
 
   [[nodiscard]] bool is_local() const noexcept { return originals != nullptr; }
   /// The manager waits for this worker's end, and takes nothing more of what it does: that of a

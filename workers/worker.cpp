@@ -30,7 +30,7 @@ constinit thread_local Worker* thread_worker = nullptr;  // of a thread of the m
 Worker::Worker(const start::Birth& birth, Channel& channel, Identity identity)
     : channel_(channel),
       identity_(std::move(identity)),
-      code_(channel.modules),
+      code_(channel),
       space_(channel.own_segment, channel.results_begin, *channel.manager_line),
       loop_(static_cast<IoBackend>(birth.io)),
       coroutines_(std::make_unique<CoroutineTasks>(*this)),
@@ -60,10 +60,6 @@ Worker::Here::~Here() { thread_worker = before_; }
 Worker* Worker::current() noexcept {
   Worker* const worker = thread_worker != nullptr ? thread_worker : the_worker;
   return worker != nullptr && worker->guard_.same_process() ? worker : nullptr;
-}
-
-std::uint64_t Worker::CodeView::to_token(const void*) {
-  throw EncodingError("a function pointer cannot come back from a worker as a result");
 }
 
 void Worker::say_ready() {

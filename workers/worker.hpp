@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,7 @@
 namespace pinion::workers {
 
 class CoroutineTasks;
+class HeldArrays;
 
 class Worker {
  public:
@@ -122,14 +124,20 @@ class Worker {
   };
   class CodeView final : public detail::CodeMap {
    public:
-    explicit CodeView(const shm::ModuleEntry* entries) : modules_(entries) {}
+    explicit CodeView(const Channel& channel) : channel_(channel), modules_(channel.modules) {}
+    CodeView(const CodeView&) = delete;
+    CodeView& operator=(const CodeView&) = delete;
+    ~CodeView() override;
+    detail::ArrayHandle array(const detail::ArrayName& name) override;
     std::uint64_t to_token(const void*) override;
     void* from_token(std::uint64_t token) override {
       return modules_.address_of(start::CodeToken::unpack(token));
     }
 
    private:
+    const Channel& channel_;
     start::ModuleView modules_;
+    std::shared_ptr<HeldArrays> arrays_;  // made with the first
   };
 
   bool turn();

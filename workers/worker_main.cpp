@@ -42,8 +42,8 @@ void raise_descriptor_limit() noexcept {
 }
 
 void close_birth_descriptors(const start::BirthFds& fds) noexcept {
-  for (const auto fd :
-       {start::manager_segment_fd, start::worker_segment_fd, start::bell_segment_fd}) {
+  for (const auto fd : {start::manager_segment_fd, start::worker_segment_fd, start::bell_segment_fd,
+                        start::array_memory_fd}) {
     ::close(fds.fd[fd]);  // a mapping is all that is needed, and cannot be resized
   }
 }

@@ -38,10 +38,10 @@ T decode_value(LedgerEntry& entry) {
   if constexpr (is_vector<T>) {
     if (result.job != nullptr) {
       using R = typename T::value_type;
-      return static_cast<TypedMapJob<R>*>(result.job)->take_result(manager_code());
+      return static_cast<TypedMapJob<R>*>(result.job)->take_result(result_code(entry));
     }
   }
-  Reader reader(result.bytes.data(), result.bytes.data() + result.bytes.size(), manager_code());
+  Reader reader(result.bytes.data(), result.bytes.data() + result.bytes.size(), result_code(entry));
   return decode<T>(reader);
 }
 

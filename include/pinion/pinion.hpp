@@ -23,6 +23,7 @@
 #include <pinion/run.hpp>
 #include <pinion/scheduler.hpp>
 #include <pinion/semaphore.hpp>
+#include <pinion/shared_array.hpp>
 #include <pinion/sleep.hpp>
 #include <pinion/sockets.hpp>
 #include <pinion/stream.hpp>

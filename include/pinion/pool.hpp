@@ -7,6 +7,7 @@
 #include <pinion/detail/range_input.hpp>
 #include <pinion/info.hpp>
 #include <pinion/options.hpp>
+#include <pinion/shared_array.hpp>
 #include <pinion/stream.hpp>
 
 #include <concepts>
@@ -187,6 +188,32 @@ class Pool {
     }
   }
 
+  /// `out[i] = f(in[i])` for each element, in the workers and in place: nothing travels but where
+  /// a chunk begins and ends. `in` and `out` may be the same array. Elements that cost less than
+  /// 100 ns run in strips of 32, which become vector code where `f` can; a strip shares its death.
+  /// All elements run; then the error of the lowest is thrown. Throws `std::invalid_argument` where
+  /// the sizes differ. `this_task::index()` is that of the strip's first element. O(elements).
+  template <class F, class T, class U>
+  void map_into(F&& f, SharedArray<T> in, SharedArray<U> out, Chunking chunking = {});
+
+  /// `f(i)` for each i below `n`, else as `map_into`. What `f` returns is dropped; it writes to
+  /// shared arrays, whose views it captures.
+  template <class F>
+  void for_each_index(std::size_t n, F&& f, Chunking chunking = {});
+
+  /// `op(... op(op(init, a), b) ..., z)`, where a, b, ... z are partial results of `op` over
+  /// `f(item)` for blocks of the range, in its order. The range is a container, a view, a
+  /// `SharedArray`, or `std::views::iota(0, n)`, of which nothing travels.
+  ///
+  /// The result is the same to the bit whatever the number of workers and their timing: a block is
+  /// cut by the range's length n alone, into pieces of (n - 1) / 4096 + 1 items, or of the size of
+  /// a fixed chunking. (Other chunkings say how blocks are given out.) So `op` should be
+  /// associative, but need not be exactly, as floating-point addition. An empty range gives `init`.
+  /// `op` runs in the workers and here. An item that throws ends its block; then the error of the
+  /// lowest item is thrown, and its index is its block's. O(items), and 4096 values of T.
+  template <class F, class Range, class Op, class T>
+  T map_reduce(F&& f, Range&& range, Op op, T init, Chunking chunking = {});
+
   /// Takes no new tasks; what was accepted finishes. Idempotent.
   void close() { detail::close_pool(*core_); }
   /// Stops now: what has not a complete result ends with `PoolTerminated`. Idempotent. O(1) here;
@@ -213,7 +240,6 @@ class Pool {
     detail::require_callable<F, Args...>();
     const Callable& callable = f;
     detail::check_closure(callable);
-    const auto arguments = detail::make_arguments<Callable>(std::forward<Args>(args)...);
     using Thunks = detail::CallThunk<Callable, Tuple>;
     detail::Submission submission{reinterpret_cast<const void*>(&Thunks::run),
                                   Thunks::coroutine,
@@ -224,14 +250,18 @@ class Pool {
     if constexpr (detail::travels_inline<Callable, Tuple>) {
       constexpr std::size_t bytes = *detail::fixed_call_size<Callable, Tuple>;
       std::byte encoded[detail::inline_bytes_max];
-      detail::Writer writer(encoded, encoded + bytes, core_->code);
+      const auto arguments = detail::make_arguments<Callable>(std::forward<Args>(args)...);
+      detail::ArrayHandles arrays;
+      if constexpr (detail::call_may_name_array<Callable, Tuple>()) submission.arrays = &arrays;
+      detail::Writer writer(encoded, encoded + bytes, core_->code, submission.arrays);
       detail::encode_callable(writer, callable);
       detail::encode(writer, arguments);
       submission.inline_bytes = bytes;
       submission.inline_arguments = encoded;
       return AsyncResult<ResultOf<F, Args...>>(detail::submit(*core_, submission));
     } else {
-      const detail::BorrowedCall<Callable, Tuple> call(callable, arguments);
+      const auto arguments = detail::borrow_arguments<Callable>(std::forward<Args>(args)...);
+      const detail::BorrowedCall<Callable, decltype(arguments)> call(callable, arguments);
       submission.call = &call;
       return AsyncResult<ResultOf<F, Args...>>(detail::submit(*core_, submission));
     }
@@ -250,6 +280,13 @@ class Pool {
     return AsyncResult<typename MapResult<R>::type>(
         detail::submit_map(*core_, std::move(job), options));
   }
+
+  template <class Call>
+  void run_loop(Call call, std::size_t n, Chunking chunking);
+  template <class Item, class With, class Items, class Op, class T>
+  T reduce_items(With with, Items items, Op& op, T init, const Chunking& chunking);
+  template <class Fold, class Blocks, class Op, class T>
+  T reduce(Fold fold, Blocks blocks, Op& op, T init, const Chunking& chunking);
 
   template <class F, class Range>
   auto submit_owned_map(const TaskOptions* options, F&& f, Range&& range, Chunking chunking) {
@@ -309,9 +346,14 @@ class Pool {
 
   friend struct detail::PoolAccess;
   friend struct detail::ProcessAccess;
+  friend struct detail::CoreOf;
 
   detail::PoolCore* core_ = nullptr;
   int exceptions_ = std::uncaught_exceptions();
 };
 
+inline detail::PoolCore& detail::CoreOf::pool(Pool& pool) noexcept { return *pool.core_; }
+
 }  // namespace pinion
+
+#include <pinion/detail/pool_loops.hpp>

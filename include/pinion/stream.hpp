@@ -103,8 +103,9 @@ class ResultStream {
   }
   std::optional<Item> take(std::int64_t limit_ns) {
     detail::StreamItem item;
-    if (!require().next(item, limit_ns)) return std::nullopt;
-    return open(item);
+    detail::Stream& stream = require();
+    if (!stream.next(item, limit_ns)) return std::nullopt;
+    return open(stream, item);
   }
   static Task<std::optional<Item>> take_async(detail::Stream& stream) {
     for (;;) {
@@ -112,20 +113,20 @@ class ResultStream {
       detail::StreamItem item;
       const detail::StreamLook look = stream.look(item);
       if (look == detail::StreamLook::over) co_return std::nullopt;
-      if (look == detail::StreamLook::taken) co_return open(item);
+      if (look == detail::StreamLook::taken) co_return open(stream, item);
       co_await detail::StreamAwaiter(stream);
     }
   }
   static Task<Next> next_of(detail::Stream& stream) {
     co_return plain(co_await take_async(stream));
   }
-  static std::optional<Item> open(const detail::StreamItem& item) {
+  static std::optional<Item> open(detail::Stream& stream, const detail::StreamItem& item) {
     detail::throw_error(item);
     if constexpr (std::is_void_v<R>) {
       return Item{item.index, {}};
     } else {
       const auto* const begin = reinterpret_cast<const std::byte*>(item.bytes.data());
-      detail::Reader reader(begin, begin + item.bytes.size(), detail::manager_code());
+      detail::Reader reader(begin, begin + item.bytes.size(), stream.result_code());
       return Item{item.index, detail::decode<R>(reader)};
     }
   }

@@ -19,6 +19,17 @@ class Mapping {
     if (p == MAP_FAILED) throw_errno("mapping shared memory");
     begin_ = static_cast<std::byte*>(p);
   }
+  /// As above at this very address; empty where that cannot be.
+  static Mapping at(std::byte* address, int fd, std::size_t bytes, int protection) {
+    constexpr int fixed_noreplace = 0x100000;  // of Linux 4.17; before, it was only a wish
+    void* p =
+        ::mmap(address, bytes, protection, MAP_SHARED | MAP_NORESERVE | fixed_noreplace, fd, 0);
+    Mapping mapping;
+    if (p == MAP_FAILED) return mapping;
+    mapping.begin_ = static_cast<std::byte*>(p);
+    mapping.bytes_ = bytes;
+    return p == address ? std::move(mapping) : Mapping();
+  }
   Mapping(Mapping&& other) noexcept
       : begin_(std::exchange(other.begin_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   Mapping& operator=(Mapping&& other) noexcept {

@@ -42,6 +42,7 @@ int Fleet::abandon(Lane& lane) {
   Abandoned& left = abandoned_.emplace_back();
   left.pidfd = std::move(lane.pidfd);
   ++state_.counters.abandoned;
+  state_.arena.arrays()->distrust();
   if (lane.local != nullptr) {
     left.local = lane.local;
     left.segment = lane.segment;

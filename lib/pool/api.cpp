@@ -2,6 +2,7 @@
 
 #include <pinion/detail/pool_core.hpp>
 #include <pinion/errors.hpp>
+#include <pinion/shared_array.hpp>
 
 #include "lib/pool/core.hpp"
 #include "lib/pool/remote_exception.hpp"
@@ -15,17 +16,6 @@ namespace {
 pool::Core& core_of(PoolCore& pool) { return static_cast<pool::Core&>(pool); }
 const pool::Core& core_of(const PoolCore& pool) { return static_cast<const pool::Core&>(pool); }
 pool::Core& core_of(LedgerEntry& entry) { return pool::Ledger::of(entry).core(); }
-
-class NoCode final : public CodeMap {
- public:
-  std::uint64_t to_token(const void*) override { refuse(); }
-  void* from_token(std::uint64_t) override { refuse(); }
-
- private:
-  [[noreturn]] static void refuse() {
-    throw EncodingError("a function pointer cannot come back from a worker as a result");
-  }
-};
 
 }  // namespace
 
@@ -116,9 +106,10 @@ void drop_entry(LedgerEntry& entry) noexcept {
   }
 }
 
-CodeMap* manager_code() noexcept {
-  static NoCode none;
-  return &none;
+CodeMap* result_code(LedgerEntry& entry) noexcept { return core_of(entry).result_code(); }
+
+ArrayHandle make_array(PoolCore& pool, std::size_t bytes) {
+  return core_of(pool).make_array(bytes);
 }
 
 void close_pool(PoolCore& pool) { core_of(pool).close(); }

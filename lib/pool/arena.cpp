@@ -38,22 +38,37 @@ std::uint64_t limit_or_default(const Arena::Shape& shape, std::uint64_t limit) {
   return limit;
 }
 
-/// Address space for a segment: all that the pool may hold, as far as process limits go.
-std::uint64_t address_range(const Arena::Shape& shape, std::uint64_t limit) noexcept {
-  const unsigned segments = shape.seats + 1;
+/// `wanted`, as far as process limits go: each worker has a segment, the manager one, and one is
+/// for shared arrays.
+std::uint64_t range_within_limits(const Arena::Shape& shape, std::uint64_t wanted) noexcept {
   constexpr std::uint64_t all_segments_max = std::uint64_t{1} << 44;  // of 47 bits
-  std::uint64_t range = std::min(limit, all_segments_max / segments);
+  const std::uint64_t segments = shape.seats + std::uint64_t{2};
+  std::uint64_t range = std::min(wanted, all_segments_max / segments);
   rlimit r{};
   for (const auto which : {RLIMIT_AS, RLIMIT_FSIZE}) {
     if (::getrlimit(which, &r) != 0 || r.rlim_cur == RLIM_INFINITY) continue;
     const std::uint64_t share = which == RLIMIT_AS ? r.rlim_cur / 4 / segments : r.rlim_cur;
     range = std::min(range, share);
   }
+  return range;
+}
+
+/// Address space for a segment: all that the pool may hold, and what it starts with at least.
+std::uint64_t address_range(const Arena::Shape& shape, std::uint64_t limit) noexcept {
+  const std::uint64_t range = range_within_limits(shape, limit);
   const shm::ManagerLayout layout{shape.seats, shape.capacity};
   const std::uint64_t least =
       std::max(layout.arguments() + shm::argument_bytes_start,
                shm::WorkerLayout{shape.capacity}.results() + shm::result_bytes_start);
   return shm::align_up(std::max(range, least), shm::page_bytes);
+}
+
+/// More than arrays may hold, since what is free lies in pieces.
+std::uint64_t array_range(const Arena::Shape& shape, std::uint64_t limit) noexcept {
+  const std::uint64_t most = ~std::uint64_t{0} / shm::array_range_factor;
+  const std::uint64_t range =
+      range_within_limits(shape, std::min(limit, most) * shm::array_range_factor);
+  return std::max(range, std::uint64_t{shm::growth_bytes_min});
 }
 
 }  // namespace
@@ -81,6 +96,7 @@ Arena::Arena(const Shape& shape, std::uint64_t limit_bytes)
       bells_(std::make_shared<shm::Segment>(
           "pinion-bells", bell_layout_.bytes(), bell_layout_.bytes(), shm::Sealed::for_all,
           header(shm::SegmentKind::bells), PROT_READ | PROT_WRITE)),
+      arrays_(std::make_shared<Arrays>(pool_, array_range(shape, limit_))),
       space_(layout_.arguments(), manager_->committed()),
       committed_(manager_->committed() + bells_->committed()) {}
 
@@ -100,9 +116,20 @@ WorkerSegment Arena::make_worker_segment(unsigned worker, std::uint32_t generati
   return {std::move(segment), std::move(memory)};
 }
 
+/// How much more the limit allows.
+std::uint64_t Arena::room() const noexcept { return limit_ - std::min(limit_, committed()); }
+
+bool Arena::reserve_array(std::uint64_t bytes) noexcept {
+  if (bytes > limit_) return false;  // also keeps the rounding from wrapping
+  if (Arrays::rounded(bytes) > room()) arrays_->sweep();
+  if (Arrays::rounded(bytes) > room()) return false;
+  arrays_->reserve(bytes);
+  return true;
+}
+
 bool Arena::extend(shm::Segment& segment, std::uint64_t bytes) noexcept {
-  const std::uint64_t room =
-      std::min(segment.size() - segment.committed(), limit_ - std::min(limit_, committed_));
+  if (bytes + shm::Space::page_bytes > room()) arrays_->sweep();
+  const std::uint64_t room = std::min(segment.size() - segment.committed(), this->room());
   // Doubling, so that few extensions do; page-sized, so that a small block's page fits as well.
   std::uint64_t more = std::max({bytes + shm::Space::page_bytes,
                                  std::uint64_t{shm::growth_bytes_min}, segment.committed() / 2});

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "lib/pool/arrays.hpp"
 #include "lib/shm/arena_layout.hpp"
 #include "lib/shm/space.hpp"
 #include "lib/topology/numa_memory.hpp"
@@ -52,10 +53,16 @@ class Arena {
   /// Whether arguments of this size could ever be taken.
   [[nodiscard]] bool could_hold(std::uint64_t bytes) const noexcept;
 
-  /// The pool has ended: unmaps everything.
+  /// Reserves memory for a shared array, as far as the limit allows. Then `arrays()->make`.
+  bool reserve_array(std::uint64_t bytes) noexcept;
+  /// Empty once the pool has ended.
+  [[nodiscard]] const std::shared_ptr<Arrays>& arrays() const noexcept { return arrays_; }
+
+  /// The pool has ended: unmaps everything but what handles of arrays keep.
   void release() noexcept {
     manager_.reset();
     bells_.reset();
+    arrays_.reset();
   }
   /// What a thread shares, and keeps beyond the pool's end.
   [[nodiscard]] const std::shared_ptr<shm::Segment>& manager() const noexcept { return manager_; }
@@ -69,13 +76,16 @@ class Arena {
   [[nodiscard]] int bells_fd() const noexcept { return bells_->fd(); }
   [[nodiscard]] std::uint64_t pool() const noexcept { return pool_; }
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
-  [[nodiscard]] std::uint64_t committed() const noexcept { return committed_; }
+  [[nodiscard]] std::uint64_t committed() const noexcept {
+    return committed_ + (arrays_ != nullptr ? arrays_->committed() : 0);
+  }
   shm::ModuleEntry* modules() const noexcept {
     return reinterpret_cast<shm::ModuleEntry*>(at(layout_.modules()));
   }
 
  private:
   [[nodiscard]] shm::SegmentHeader header(shm::SegmentKind kind) const noexcept;
+  [[nodiscard]] std::uint64_t room() const noexcept;
 
   std::uint64_t pool_;
   shm::ManagerLayout layout_;
@@ -86,8 +96,9 @@ class Arena {
   bool local_;
   std::shared_ptr<shm::Segment> manager_;
   std::shared_ptr<shm::Segment> bells_;
+  std::shared_ptr<Arrays> arrays_;
   shm::Space space_;
-  std::uint64_t committed_ = 0;
+  std::uint64_t committed_ = 0;  // without arrays
 };
 
 }  // namespace pinion::pool

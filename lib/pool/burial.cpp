@@ -224,6 +224,7 @@ void Burial::drop_segment(Lane& lane) {
   state_.counters.handler_errors += lane.note().handler_errors.load(std::memory_order_acquire);
   lane.past_stalls = lane.stalls();
   state_.arena.forget(*lane.segment);
+  state_.arena.arrays()->forget(lane.index);
   if (ring::built_mutant == ring::Mutant::segment_reused) return lane.pidfd.reset();
   lane.segment.reset();  // late I/O, grandchildren and stray pointers reach orphaned pages only
   if (lane.local != nullptr && lane.abandoned) {

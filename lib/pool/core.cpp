@@ -58,8 +58,44 @@ std::uint64_t Core::CodeTable::to_token(const void* function) {
   return core_.state_.modules.token_of(function).packed();
 }
 
-void* Core::CodeTable::from_token(std::uint64_t) {
+namespace {
+
+[[noreturn]] void refuse_function() {
   throw EncodingError("a function pointer cannot come back from a worker as a result");
+}
+
+}  // namespace
+
+void* Core::CodeTable::from_token(std::uint64_t) { refuse_function(); }
+
+std::uint64_t Core::ResultNames::to_token(const void*) { refuse_function(); }
+void* Core::ResultNames::from_token(std::uint64_t) { refuse_function(); }
+
+detail::ArrayHandle Core::ResultNames::array(const detail::ArrayName& name) {
+  const auto arrays = arrays_.lock();
+  if (arrays == nullptr) {
+    throw EncodingError("a result names a shared array of a pool that has ended");
+  }
+  return arrays->find(name);
+}
+
+detail::ArrayHandle Core::make_array(std::size_t bytes) {
+  require_same_process();
+  std::shared_ptr<Arrays> arrays;
+  {
+    const Locked lock(state_);
+    require_open();
+    if (!state_.arena.reserve_array(bytes)) {
+      throw ResourceError("PoolOptions::arena_bytes",
+                          std::to_string(state_.arena.limit()) + " bytes, of which " +
+                              std::to_string(state_.arena.committed()) +
+                              " are held, where an array of " + std::to_string(bytes) +
+                              " bytes was asked for",
+                          "drop handles of arrays, or raise the limit");
+    }
+    arrays = state_.arena.arrays();
+  }
+  return arrays->make(bytes);
 }
 
 void Core::make(PoolOptions options, const start::WorkerCode& worker_code,
@@ -78,6 +114,7 @@ Core::Core(PoolOptions options, const start::WorkerCode& worker_code, Ledger& le
     : ledger_(&ledger),
       state_(options, checked_plan(options), *ledger_),
       code_(*this),
+      result_names_(state_.arena.arrays()),
       settler_(state_),
       dispatcher_(state_, settler_),
       collector_(state_, settler_, dispatcher_),

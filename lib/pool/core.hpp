@@ -68,6 +68,11 @@ class Core final : public detail::PoolCore {
 
   void give_one_life();
   void signal_workers(int number) noexcept;
+  /// A new shared array. Throws `ResourceError`, `PoolClosed`.
+  detail::ArrayHandle make_array(std::size_t bytes);
+  /// What results name.
+  [[nodiscard]] detail::CodeMap* result_code() noexcept { return &result_names_; }
+
   void close();
   void terminate();
   bool join(std::int64_t limit_ns);
@@ -94,6 +99,17 @@ class Core final : public detail::PoolCore {
    private:
     Core& core_;
   };
+  /// What results name: arrays. Function pointers may not come back.
+  class ResultNames final : public detail::CodeMap {
+   public:
+    explicit ResultNames(std::weak_ptr<Arrays> arrays) noexcept : arrays_(std::move(arrays)) {}
+    std::uint64_t to_token(const void* function) override;
+    void* from_token(std::uint64_t token) override;
+    detail::ArrayHandle array(const detail::ArrayName& name) override;
+
+   private:
+    std::weak_ptr<Arrays> arrays_;  // handles may keep them longer than the pool
+  };
 
   friend class Ledger;  // which takes it down
   Core(PoolOptions options, const start::WorkerCode& worker_code, Ledger& ledger,
@@ -117,6 +133,7 @@ class Core final : public detail::PoolCore {
   Ledger* ledger_;
   State state_;
   CodeTable code_;
+  ResultNames result_names_;
   Settler settler_;
   Dispatcher dispatcher_;
   Collector collector_;

@@ -91,6 +91,10 @@ start::Birth Fleet::order_for(const Lane& lane) const {
   birth.finalizer = state_.finalizer;
   birth.exception_handler = state_.exception_handler;
   birth.max_rss = state_.options.max_rss_per_child;
+  const shm::ArrayMemory& arrays = state_.arena.arrays()->memory();
+  birth.array_memory = reinterpret_cast<std::uintptr_t>(arrays.begin());
+  birth.array_memory_bytes = arrays.size();
+  birth.forked = state_.options.start_method == StartMethod::fork ? 1 : 0;
   static_assert(start::cpus_max >= topology::CpuSet::cpu_limit, "or a worker would not be bound");
   birth.bound = lane.cpus.empty() ? 0 : 1;
   std::copy(lane.cpus.words().begin(), lane.cpus.words().end(), birth.cpus);
@@ -108,6 +112,8 @@ void Fleet::give_birth(Lane& lane) {
     const Turns::Held held = turns_.take_urgently();  // the collector looks at the lane unlocked
     const Locked lock(state_);
     if (state_.local && lane.abandoned) state_.take_seat(lane);
+    state_.arena.arrays()->heed(lane.index, made.segment,
+                                state_.arena.worker_layout().array_marks());
     state_.arena.adopt(*made.segment);
     lane.segment = std::move(made.segment);
     lane.memory_node = memory_node;
@@ -133,10 +139,12 @@ void Fleet::give_birth(Lane& lane) {
   fds.fd[start::manager_segment_fd] = state_.arena.manager_fd();
   fds.fd[start::worker_segment_fd] = lane.segment->fd();
   fds.fd[start::bell_segment_fd] = state_.arena.bells_fd();
+  fds.fd[start::array_memory_fd] = state_.arena.arrays()->memory().fd();
   fds.fd[start::manager_eventfd] = state_.eventfd.get();
   fds.fd[start::bell_eventfd] = state_.bell_eventfd.get();
   fds.fd[start::worker_eventfd] = lane.eventfd.get();
-  const start::BirthMemory memory{state_.arena.manager(), lane.segment, state_.arena.bells()};
+  const start::BirthMemory memory{state_.arena.manager(), lane.segment, state_.arena.bells(),
+                                  state_.arena.arrays()};
   fds.memory = &memory;
   start::Newborn born;
   try {
@@ -164,6 +172,7 @@ void Fleet::abandon_birth(Lane& lane) {
   const Turns::Held held = turns_.take_urgently();
   const Locked lock(state_);
   state_.arena.forget(*lane.segment);
+  state_.arena.arrays()->forget(lane.index);
   lane.segment.reset();
   state_.skip_lap(lane);
 }
@@ -171,13 +180,16 @@ void Fleet::abandon_birth(Lane& lane) {
 void Fleet::on_death(Lane& lane) {
   const auto reaped = lane.reap();
   if (!reaped) return;  // it still runs
-  const Turns::Held held = turns_.take_urgently();
-  const Locked lock(state_);
-  lane.initializing = lane.in_initializer();
-  if (*reaped == ExitStatus::signaled(SIGKILL)) note_oom_kills(lane);
-  // What it said last is still in its ring.
-  burial_.bury(lane, *reaped);
-  after_death(lane, *reaped);
+  {
+    const Turns::Held held = turns_.take_urgently();
+    const Locked lock(state_);
+    lane.initializing = lane.in_initializer();
+    if (*reaped == ExitStatus::signaled(SIGKILL)) note_oom_kills(lane);
+    // What it said last is still in its ring.
+    burial_.bury(lane, *reaped);
+    after_death(lane, *reaped);
+  }
+  state_.arena.arrays()->sweep();  // arrays that it alone had
 }
 
 /// A SIGKILL that pinion did not send: the cgroup's counter tells whether memory was short.

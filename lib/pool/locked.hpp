@@ -3,6 +3,7 @@
 
 #include <array>
 #include <mutex>
+#include <utility>
 
 #include "lib/pool/state.hpp"
 
@@ -26,6 +27,17 @@ class Locked {
       state_.must_tell_service = state_.timed_check_moved = state_.must_look_after = false;
       os::ring_eventfd(state_.eventfd.get(), only_look ? State::look_after : 1);
     }
+    if (state_.dead_sides != nullptr) [[unlikely]] {
+      detail::Side* const dead = std::exchange(state_.dead_sides, nullptr);
+      ring_and_unlock();
+      delete_sides(dead);
+      return;
+    }
+    ring_and_unlock();
+  }
+
+ private:
+  void ring_and_unlock() noexcept {
     if (state_.to_ring.empty()) {
       lock_.unlock();
       return;
@@ -50,7 +62,6 @@ class Locked {
     for (std::size_t i = 0; i < count; ++i) ring(*rings[i].lane, rings[i].urgent);
   }
 
- private:
   void ring(Lane& lane, bool urgent) noexcept {
     const bool woken = lane.bell.ring(urgent);
     if (woken) state_.wakes.fetch_add(1, std::memory_order_relaxed);

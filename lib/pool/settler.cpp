@@ -222,7 +222,10 @@ Side* Settler::detach(LedgerEntry& entry) noexcept {
 }
 
 void Settler::release(LedgerEntry& entry) {
-  delete detach(entry);
+  if (Side* const side = detach(entry)) {
+    side->next_dead = state_.dead_sides;
+    state_.dead_sides = side;
+  }
   Ledger::give(entry);
 }
 

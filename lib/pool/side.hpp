@@ -20,6 +20,7 @@ struct Side {
   std::vector<std::byte> arguments;  // encoded, where they do not fit the entry
   TaskOptions options;
   unsigned attempts = 0;  // that have failed and were followed by another
+  ArrayHandles arrays;    // that the arguments name; the result may name them too
 
   // A result that stays in its worker's segment until it is given back:
   std::shared_ptr<shm::Segment> segment;
@@ -34,6 +35,8 @@ struct Side {
   std::unique_ptr<MapJob> job;
   std::vector<std::function<void()>> callbacks;
   std::vector<Watch> watches;
+
+  Side* next_dead = nullptr;  // while it waits to be deleted
 
   std::mutex value_mutex;
   std::shared_ptr<void> value;  // decoded, for lvalue handles

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "lib/os/membarrier.hpp"
 #include "lib/pool/side.hpp"
@@ -35,6 +36,10 @@ void State::tell_consumers(StreamJob& job) noexcept {
   baton.tell(static_cast<detail::MapJob*>(&job));
   if (job.watches.empty() || !job.worth_a_look()) return;
   for (const auto& watch : std::exchange(job.watches, {})) tell(watch);
+}
+
+void delete_sides(detail::Side* sides) noexcept {
+  while (sides != nullptr) delete std::exchange(sides, sides->next_dead);
 }
 
 namespace {

@@ -78,6 +78,8 @@ struct State {
   std::int64_t timed_check_ns = os::never_ns;  // when the service looks at timed tasks next
   bool timed_check_moved = false;              // it must be told
 
+  detail::Side* dead_sides = nullptr;  // deleted when the lock is let go: they hold users' values
+
   Phase phase = Phase::open;
   std::string failure;  // why it failed
   PoolStats counters;
@@ -224,5 +226,8 @@ struct State {
     return !(back_soon && service_ticks.load(std::memory_order_seq_cst));  // EDGE told
   }
 };
+
+/// Those that were given back under the lock, without it: user code may run.
+void delete_sides(detail::Side* sides) noexcept;
 
 }  // namespace pinion::pool

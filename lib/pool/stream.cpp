@@ -58,6 +58,8 @@ class Stream::State {
     core_.close_stream_input(*job_);
   }
 
+  [[nodiscard]] CodeMap* result_code() const noexcept { return core_.result_code(); }
+
   bool next(StreamItem& item, std::int64_t limit_ns) {
     const std::int64_t deadline =
         limit_ns == Duration::ns_max ? os::never_ns : os::deadline_ns(limit_ns);
@@ -156,6 +158,8 @@ StreamLook Stream::look(StreamItem& item) { return state_->look(item); }
 bool Stream::watch(const Watch& watch) { return state_->watch(watch); }
 void Stream::unwatch(const Watch& watch) noexcept { state_->unwatch(watch); }
 PoolCore& Stream::core() const noexcept { return state_->core(); }
+
+CodeMap* Stream::result_code() noexcept { return state_->result_code(); }
 
 void throw_error(const StreamItem& item) {
   if (item.error != nullptr) pool::throw_anew(item.error);

@@ -44,6 +44,7 @@ StreamJob::Item* StreamJob::find(std::uint64_t index) noexcept {
 /// Its arguments are needed no more, and its outcome can be taken at its turn.
 void StreamJob::end(std::uint64_t index, Item& item) noexcept {
   item.ended = true;
+  item.outcome.arrays = std::move(item.argument.arrays);
   item.argument = {};
   item.outcome.index = index;
   std::uint64_t more = 1;

@@ -71,7 +71,9 @@ LedgerEntry* Core::submit(const detail::Submission& s) {
   {
     Locked lock(state_);
     make_room(lock, s.options);
-    entry = &open_entry(s.options);
+    const bool names_arrays = s.arrays != nullptr && !s.arrays->empty();
+    entry = &open_entry(s.options, names_arrays);
+    if (names_arrays) entry->side->arrays = std::move(*s.arrays);
     dispatcher_.submit(*entry, token, flags, std::span(s.inline_arguments, s.inline_bytes));
   }
   set_going();
@@ -133,8 +135,9 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
   std::vector<std::byte> kept(reserved ? 0 : bytes);
   std::byte* const at = reserved ? reserved.memory() : kept.data();
   std::exception_ptr error;
+  detail::ArrayHandles arrays;
   try {
-    detail::Writer writer(at, at + bytes, &code_);
+    detail::Writer writer(at, at + bytes, &code_, &arrays);
     s.call->write(writer);
   } catch (...) {
     error = std::current_exception();
@@ -148,7 +151,8 @@ LedgerEntry* Core::submit_large(const detail::Submission& s, std::uint64_t token
     }
     make_room(lock, s.options);
     if (error || !state_.accepting()) reserved.give_back();
-    entry = &open_entry(s.options, !reserved);
+    entry = &open_entry(s.options, !reserved || !arrays.empty());
+    if (!arrays.empty()) entry->side->arrays = std::move(arrays);
     if (error) {
       settler_.local_error(*entry, error);
     } else if (reserved) {

@@ -8,7 +8,8 @@
 //
 //   worker's segment, one per worker and generation (the manager maps it read-only)
 //   +--------+------------+------------+------------------+-------------+---------------- - - -
-//   | header | WorkerLine | WorkerNote | WorkerFlight[flights] | result ring | results (Space)
+//   | header | WorkerLine | WorkerNote | WorkerFlight[flights] | array marks | result ring |
+//   results
 //   +--------+------------+------------+------------------+-------------+---------------- - - -
 //
 //   bell page (both write): word of the manager | word of worker 0 | ... each 128 bytes apart;
@@ -100,14 +101,22 @@ struct alignas(32) WorkerFlight {
 };
 static_assert(sizeof(WorkerFlight) == 32);
 
+/// The shared arrays that a worker has handles of: bit n mod 64 of word n / 64 for array n. Set
+/// before the answer of the task that brought the handle, cleared by who drops the last one.
+using ArrayMarks = std::atomic<std::uint64_t>;
+inline constexpr std::uint64_t array_marks_bytes = arrays_max / 8;
+
 struct WorkerLayout {
   Capacity capacity{};
 
   static constexpr std::uint64_t line = ring::writer_bytes;
   static constexpr std::uint64_t note = line + sizeof(ring::WorkerLine);
   static constexpr std::uint64_t flights = note + sizeof(WorkerNote);
-  [[nodiscard]] constexpr std::uint64_t result_ring() const noexcept {
+  [[nodiscard]] constexpr std::uint64_t array_marks() const noexcept {
     return align_up(flights + capacity.flights * sizeof(WorkerFlight), ring::writer_bytes);
+  }
+  [[nodiscard]] constexpr std::uint64_t result_ring() const noexcept {
+    return align_up(array_marks() + array_marks_bytes, ring::writer_bytes);
   }
   [[nodiscard]] constexpr std::uint64_t results() const noexcept {
     const std::uint64_t ring_bytes =

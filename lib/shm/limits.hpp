@@ -38,6 +38,12 @@ inline constexpr std::size_t result_bytes_start = std::size_t{1} << 19;
 /// A segment grows by at least so much.
 inline constexpr std::size_t growth_bytes_min = std::size_t{1} << 20;
 
+/// Shared arrays of a pool at a time. Each worker has a bit for each, in one page.
+inline constexpr std::uint32_t arrays_max = 32'768;
+
+/// Address space for shared arrays, over what the pool may hold: room for gaps between them.
+inline constexpr std::uint64_t array_range_factor = 8;
+
 /// A result of at most this many bytes is copied out when it is collected; a larger one is read
 /// where it lies.
 inline constexpr std::size_t copied_result_bytes_max = 256;

@@ -29,6 +29,8 @@ namespace {
 
 std::string mib(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
 
+}  // namespace
+
 os::Fd make_memfd(const char* name) {
   int fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -50,8 +52,6 @@ void set_size(int fd, std::uint64_t size) {
   }
   os::check(::ftruncate(fd, static_cast<off_t>(size)), "sizing a shared segment");
 }
-
-}  // namespace
 
 void populate(std::byte* begin, std::uint64_t bytes, bool writable) noexcept {
   if (::madvise(begin, bytes, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == 0) return;

@@ -80,6 +80,11 @@ class Segment {
 /// used. Throws `std::runtime_error` that says what differs.
 os::Mapping attach_segment(int fd, int protection, const SegmentHeader& expected);
 
+/// A memfd that can be sealed. Throws `ResourceError` or `std::system_error`.
+os::Fd make_memfd(const char* name);
+/// Gives it its address range. Throws `ResourceError` beyond RLIMIT_FSIZE.
+void set_size(int fd, std::uint64_t size);
+
 /// Makes the pages of a committed range present in this process.
 void populate(std::byte* begin, std::uint64_t bytes, bool writable) noexcept;
 

@@ -44,13 +44,16 @@ struct Birth {
   std::uint8_t crowded = 0;     // more workers than cores: nobody spins
   std::uint8_t asymmetric = 0;  // bells may use membarrier
   std::uint8_t bound = 0;       // whether `cpus` says anything
+  std::uint8_t forked = 0;      // by a child of the manager: it has the manager's array memory
   std::int32_t numa_node = -1;
   KeptCall initializer;
   KeptCall finalizer;
   KeptCall exception_handler;
   std::uint64_t max_rss = 0;  // bytes; 0: no limit
   std::int64_t spin_ns = 0;
-  std::int64_t stall_ns = 0;               // longer is a stall
+  std::int64_t stall_ns = 0;       // longer is a stall
+  std::uint64_t array_memory = 0;  // the manager's address of it
+  std::uint64_t array_memory_bytes = 0;
   std::uint64_t cpus[cpus_max / 64] = {};  // bit b of word w: CPU 64 w + b
 };
 static_assert(std::is_trivially_copyable_v<Birth>);
@@ -60,6 +63,7 @@ enum BirthFd : unsigned {
   manager_segment_fd,
   worker_segment_fd,
   bell_segment_fd,
+  array_memory_fd,
   manager_eventfd,  // the service thread's
   bell_eventfd,     // the manager's bell
   worker_eventfd,
@@ -71,6 +75,7 @@ struct BirthMemory {
   std::shared_ptr<shm::Segment> manager;
   std::shared_ptr<shm::Segment> own;
   std::shared_ptr<shm::Segment> bells;
+  std::shared_ptr<void> arrays;  // a pool::Arrays, of a floor above
 };
 
 struct BirthFds {

@@ -58,11 +58,7 @@ inline bool runs_in_place() {
 }
 
 /// The same where a call has run when it returns.
-inline bool left_out_in_place(const char* why) {
-  if (pinion::default_start_method() != pinion::StartMethod::serial) return false;
-  MESSAGE("left out: with this start method ", std::string(why));
-  return true;
-}
+inline bool left_out_in_place(const std::string& why) { return left_out(why, runs_in_place()); }
 
 /// Whether pools of this test have a process besides their workers.
 inline bool pools_have_nursery() {

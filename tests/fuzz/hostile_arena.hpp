@@ -11,8 +11,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <vector>
+
+#include "fuzz/program.hpp"
 
 namespace fuzz {
 
@@ -41,10 +41,5 @@ enum class Op : std::uint8_t {
   stop,      //
   ops
 };
-
-void run_program(std::span<const std::uint8_t> program);
-
-/// Programs that do what real workers do, and lies that were thought of.
-std::vector<std::vector<std::uint8_t>> seed_programs();
 
 }  // namespace fuzz

@@ -74,7 +74,7 @@ class Job final : public CountingJob {
   void decode() override {
     if constexpr (!std::is_void_v<R>) {
       try {
-        static_cast<void>(values_.take_result(detail::manager_code()));
+        static_cast<void>(values_.take_result(nullptr));
       } catch (const pinion::EncodingError&) {
       }
     }
@@ -118,7 +118,7 @@ void decode_value(unsigned result_type, std::span<const std::byte> bytes) {
   with_type(result_type, [&]<std::size_t i>() {
     if constexpr (!std::is_void_v<Type<i>>) {
       try {
-        detail::Reader reader(bytes.data(), bytes.data() + bytes.size(), detail::manager_code());
+        detail::Reader reader(bytes.data(), bytes.data() + bytes.size(), nullptr);
         static_cast<void>(detail::decode<Type<i>>(reader));
       } catch (const pinion::EncodingError&) {
       }

@@ -100,21 +100,50 @@ template <class F, class Tuple>
 inline constexpr bool travels_inline = fixed_call_size<F, Tuple>.value_or(inline_bytes_max +
                                                                           1) <= inline_bytes_max;
 
-/// A call whose callable and arguments are somebody else's, for as long as the submit takes.
+template <class... T>
+consteval bool any_names_array(TypeList<T...>);
+
+/// Whether a value may name shared arrays. Of types without a codec of the user's.
+template <class T>
+consteval bool may_name_array() {
+  if constexpr (requires { Wire<T>::names_array; }) {
+    return true;
+  } else {
+    return any_names_array(typename Wire<T>::Inner{});
+  }
+}
+template <class... T>
+consteval bool any_names_array(TypeList<T...>) {
+  return (may_name_array<std::remove_cv_t<T>>() || ...);
+}
+
+/// The same for a call that travels inline.
 template <class F, class Tuple>
+consteval bool call_may_name_array() {
+  if constexpr (closure_kind<F> == Closure::encoded) {
+    return may_name_array<F>() || may_name_array<Tuple>();
+  } else {
+    return may_name_array<Tuple>();
+  }
+}
+
+/// A call whose callable and arguments are somebody else's, for as long as the submit takes.
+/// Its arguments are written one after the other, as a tuple is.
+template <class F, class Arguments>
 class BorrowedCall final : public CallSource {
  public:
-  BorrowedCall(const F& f, const Tuple& arguments) : f_(f), arguments_(arguments) {
-    bytes = callable_size(f) + encoded_size(arguments);
+  BorrowedCall(const F& f, const Arguments& arguments) : f_(f), arguments_(arguments) {
+    bytes = callable_size(f);
+    std::apply([this](const auto&... one) { (..., (bytes += encoded_size(one))); }, arguments);
   }
   void write(Writer& writer) const override {
     encode_callable(writer, f_);
-    encode(writer, arguments_);
+    std::apply([&writer](const auto&... one) { (..., encode(writer, one)); }, arguments_);
   }
 
  private:
   const F& f_;
-  const Tuple& arguments_;
+  const Arguments& arguments_;
 };
 
 /// A call that is kept, for options.

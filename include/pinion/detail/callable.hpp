@@ -97,6 +97,27 @@ constexpr ArgumentTuple<F, Args...> make_arguments(Args&&... args) {
                                                       std::forward<Args>(args)...);
 }
 
+/// As above for a call that is sent before these are gone: what needs no conversion is the caller's
+/// own, so that no large value is copied before it is encoded.
+template <class T, class Arg>
+using BorrowedArgument =
+    std::conditional_t<std::is_same_v<std::remove_cvref_t<Arg>, T>, const T&, T>;
+template <class Tuple, class... Args>
+struct BorrowedArguments;
+template <class... T, class... Args>
+struct BorrowedArguments<std::tuple<T...>, Args...> {
+  using Type = std::tuple<BorrowedArgument<T, Args>...>;
+};
+template <class F, class... Args>
+constexpr auto borrow_arguments(Args&&... args) {
+  using Tuple = ArgumentTuple<F, Args...>;
+  using Borrowed = typename BorrowedArguments<Tuple, Args...>::Type;
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return Borrowed(convert_argument<std::tuple_element_t<I, Tuple>>(std::forward<Args>(args))...);
+  }
+  (std::index_sequence_for<Args...>{});
+}
+
 /// An owned value for a parameter declared as P: a const lvalue for `const T&`, else an rvalue.
 template <class P, class T>
 constexpr decltype(auto) pass_as(T& owned) noexcept {

@@ -49,7 +49,7 @@ constexpr void require_closure() {
                   "pinion: this callable cannot travel: what it holds is not trivially copyable (a "
                   "lambda that captures a std::string or a std::vector, for one). Pass that as an "
                   "argument, or use a struct with named members, or specialise pinion::codec for "
-                  "it.");
+                  "it. Of a pinion::SharedArray capture the view().");
     if constexpr (why != Refusal::unknown_class) require_travels<F>();
   } else if constexpr (!closure_travels<F>) {
     require_travels<F>();

@@ -9,13 +9,19 @@
 #include <cstring>
 #include <type_traits>
 
+#include <pinion/detail/array_block.hpp>
 #include <pinion/detail/codec_error.hpp>
 
 namespace pinion::detail {
 
-/// Function pointers travel as `{module, offset}`; the manager and the worker each have a map.
+/// What travels by name: function pointers as `{module, offset}`, shared arrays as numbers. The
+/// manager and the worker each have a map.
 struct CodeMap {
   virtual ~CodeMap() = default;
+  /// A handle of the array of this name. Throws `EncodingError` where there is none.
+  virtual ArrayHandle array(const ArrayName&) {
+    throw_encoding_error("a shared array cannot travel here");
+  }
   /// The token of a function. Throws `EncodingError` for code in no listed module.
   virtual std::uint64_t to_token(const void* function) = 0;
   /// The function of a token. Throws `EncodingError` for a token that names no code.
@@ -32,8 +38,9 @@ inline constexpr unsigned nesting_max = 200;
 /// otherwise they keep a wrong user codec from writing over its neighbours.
 class Writer {
  public:
-  Writer(std::byte* begin, std::byte* end, CodeMap* code = nullptr) noexcept
-      : next_(begin), end_(end), code_(code) {}
+  Writer(std::byte* begin, std::byte* end, CodeMap* code = nullptr,
+         ArrayHandles* arrays = nullptr) noexcept
+      : next_(begin), end_(end), code_(code), arrays_(arrays) {}
 
   /// Copies `size` bytes. `from` may be null when `size` is 0.
   void bytes(const void* from, std::size_t size) {
@@ -59,14 +66,21 @@ class Writer {
 
   /// Throws `EncodingError` where function pointers cannot travel.
   [[nodiscard]] CodeMap& code() const {
-    if (code_ == nullptr) throw_encoding_error("a function pointer cannot travel here");
+    if (code_ == nullptr)
+      throw_encoding_error("function pointers and shared arrays cannot travel here");
     return *code_;
+  }
+
+  /// What is written names this array: it stays until the message is answered.
+  void keep(const ArrayHandle& array) {
+    if (arrays_ != nullptr) arrays_->push_back(array);
   }
 
  private:
   std::byte* next_;
   std::byte* end_;
   CodeMap* code_;
+  ArrayHandles* arrays_;  // null where the values outlive the message
 };
 
 /// Reads front to back. Every read is checked, and nothing that was checked is read a second time:
@@ -125,9 +139,10 @@ class Reader {
   /// Bytes that have not been read.
   [[nodiscard]] std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - next_); }
 
-  /// Throws `EncodingError` where function pointers cannot travel.
+  /// Throws `EncodingError` where function pointers and shared arrays cannot travel.
   [[nodiscard]] CodeMap& code() const {
-    if (code_ == nullptr) throw_encoding_error("a function pointer cannot travel here");
+    if (code_ == nullptr)
+      throw_encoding_error("function pointers and shared arrays cannot travel here");
     return *code_;
   }
 

@@ -22,6 +22,7 @@ enum class Refusal {
   raw_pointer,
   member_pointer,
   view,
+  array_view,
   reference_wrapper,
   initializer_list,
   array_pointer,

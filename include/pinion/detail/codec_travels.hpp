@@ -33,6 +33,9 @@ constexpr void explain_refusal() {
   static_assert(why != view,
                 "pinion: a std::span or std::string_view cannot travel: what it looks at stays in "
                 "this process. Use std::vector or std::string, or a pinion::SharedArray.");
+  static_assert(why != array_view,
+                "pinion: a pinion::ArrayView cannot travel as a value: it does not keep its array "
+                "alive. Pass the pinion::SharedArray; a lambda may capture the view.");
   static_assert(why != reference_wrapper,
                 "pinion: a std::reference_wrapper cannot travel: the worker would get a copy, and "
                 "what it writes would be lost. Use the value, and return what changed.");

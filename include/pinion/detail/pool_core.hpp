@@ -92,8 +92,9 @@ struct Submission {
   bool coroutine;
   std::uint8_t inline_bytes;  // of `inline_arguments`, where `call` is null
   const std::byte* inline_arguments;
-  const CallSource* call;      // writes arguments that do not fit a slot
-  const TaskOptions* options;  // null: the defaults
+  const CallSource* call;          // writes arguments that do not fit a slot
+  const TaskOptions* options;      // null: the defaults
+  ArrayHandles* arrays = nullptr;  // that the inline arguments name; taken
 };
 
 /// An outcome to read. Bytes stay valid while the caller's handle lives.
@@ -134,8 +135,8 @@ PINION_API void* shared_value(LedgerEntry& entry,
 /// The last handle is gone. Called by: the handle.
 PINION_API void drop_entry(LedgerEntry& entry) noexcept;
 
-/// Function pointers in results, as the manager sees them: none may come back.
-PINION_API CodeMap* manager_code() noexcept;
+/// What results name, as the manager sees it: arrays, and no function pointers.
+PINION_API CodeMap* result_code(LedgerEntry& entry) noexcept;
 
 PINION_API void close_pool(PoolCore& pool);
 PINION_API void terminate_pool(PoolCore& pool);

@@ -15,10 +15,10 @@ namespace pinion::detail {
 
 /// The encoded bytes of a value.
 template <class Value>
-PackedBytes packed(const Value& value, CodeMap* code) {
+PackedBytes packed(const Value& value, CodeMap* code, ArrayHandles& arrays) {
   PackedBytes bytes(encoded_size(value), '\0');
   auto* const begin = reinterpret_cast<std::byte*>(bytes.data());
-  Writer writer(begin, begin + bytes.size(), code);
+  Writer writer(begin, begin + bytes.size(), code, &arrays);
   encode(writer, value);
   return bytes;
 }
@@ -39,7 +39,7 @@ class RangeInput final : public StreamInput {
     if (*at_ == std::ranges::end(range_)) return false;
     const T item = converted(**at_);
     try {
-      argument.bytes = packed<T>(item, code_);
+      argument.bytes = packed<T>(item, code_, argument.arrays);
     } catch (...) {
       argument.error = std::current_exception();
     }
@@ -64,10 +64,14 @@ class RangeInput final : public StreamInput {
 template <class F, class T, Spread spread>
 StreamCall stream_call(const F& f, CodeMap* code) {
   using Thunks = MapThunk<F, T, spread>;
-  StreamCall call{reinterpret_cast<const void*>(&Thunks::run), Thunks::coroutine, !fixed_size<T>,
-                  Thunks::stride, PackedBytes(items_at(callable_size(f)), '\0')};
+  StreamCall call{reinterpret_cast<const void*>(&Thunks::run),
+                  Thunks::coroutine,
+                  !fixed_size<T>,
+                  Thunks::stride,
+                  PackedBytes(items_at(callable_size(f)), '\0'),
+                  {}};
   auto* const begin = reinterpret_cast<std::byte*>(call.callable.data());
-  Writer writer(begin, begin + callable_size(f), code);
+  Writer writer(begin, begin + callable_size(f), code, &call.arrays);
   encode_callable(writer, f);
   return call;
 }

@@ -20,6 +20,7 @@ using PackedBytes = std::string;
 struct StreamArgument {
   PackedBytes bytes;
   std::exception_ptr error;
+  ArrayHandles arrays;  // that the bytes name
 };
 
 /// The range that a stream reads. Called by one thread at a time, without locks.
@@ -37,6 +38,7 @@ struct StreamCall {
   bool items_have_sizes;        // before each of a chunk
   std::uint32_t result_stride;  // as `MapJob`'s
   PackedBytes callable;         // encoded, up to where items begin
+  ArrayHandles arrays;          // that it names
 };
 
 /// How it is read.
@@ -52,6 +54,7 @@ struct StreamItem {
   PackedBytes bytes;         // the encoded value, or a remote error
   std::exception_ptr error;  // made here
   bool remote_error = false;
+  ArrayHandles arrays;  // of its arguments, which the value may name
 };
 
 /// Throws an item's error; returns if it has none.
@@ -87,6 +90,8 @@ class PINION_API Stream {
   /// It is not told from here on.
   void unwatch(const Watch& watch) noexcept;
   [[nodiscard]] PoolCore& core() const noexcept;
+  /// What values name.
+  [[nodiscard]] CodeMap* result_code() noexcept;
 
  private:
   class State;

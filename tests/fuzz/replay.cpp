@@ -1,8 +1,8 @@
-// The hostile arena without a fuzzer: the seed programs, then programs made of them at random, for
-// some seconds. A program that finds something is written to a file, and can be given to this one
-// or to the fuzzer again.
+// Fuzzing without a fuzzer: the seed programs, then programs made of them at random, for some
+// seconds. A program that finds something is written to a file, and can be given to this one or to
+// the fuzzer again.
 //
-// usage: hostile_arena_replay SECONDS | FILE...
+// usage: ..._replay SECONDS | FILE...
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "fuzz/hostile_arena.hpp"
+#include "fuzz/program.hpp"
 #include "support/seed.hpp"
 
 namespace {
@@ -32,11 +32,11 @@ const Program* current = nullptr;
 void keep_program(int signal) {
   std::signal(signal, SIG_DFL);
   if (current != nullptr) {
-    std::FILE* const file = std::fopen("hostile_arena_found", "wb");
+    std::FILE* const file = std::fopen("fuzz_found", "wb");
     if (file != nullptr) {
       std::fwrite(current->data(), 1, current->size(), file);
       std::fclose(file);
-      std::fputs("the program is in hostile_arena_found\n", stderr);
+      std::fputs("the program is in fuzz_found\n", stderr);
     }
   }
   std::raise(signal);
@@ -79,8 +79,7 @@ void mutate(Program& program, const Program& other, Random& random) {
       }
       case 4: {  // new steps at the end
         for (auto m = random() % 30; m > 0; --m) {
-          program.push_back(
-              static_cast<std::uint8_t>(random() % static_cast<unsigned>(fuzz::Op::ops)));
+          program.push_back(static_cast<std::uint8_t>(random() % 20));
           for (auto o = random() % 12; o > 0; --o) program.push_back(some_byte(random));
         }
         break;
@@ -110,7 +109,7 @@ int run_files(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fputs("usage: hostile_arena_replay SECONDS | FILE...\n", stderr);
+    std::fputs("usage: ..._replay SECONDS | FILE...\n", stderr);
     return 2;
   }
   char* end = nullptr;

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "fuzz/hostile_arena.hpp"
+#include "fuzz/program.hpp"
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   const std::string option = "--make-seeds=";

@@ -28,7 +28,7 @@ def main():
     for path in tests.rglob("*"):
         if path.suffix in (".cpp", ".sh", ".py", ".hpp") and path.name != Path(__file__).name:
             text = re.sub(r'"\s*\n\s*"', "", path.read_text())  # long titles are broken
-            titles = re.findall(r'(?:TEST_CASE|SUBCASE)\w*\(\s*"([^"]*)"', text)
+            titles = re.findall(r'(?:TEST_CASE|SUBCASE)\w*\(\s*(?:\w+,\s*)?"([^"]*)"', text)
             head = text[:400]
             named.update(number for title in [*titles, head] for number in numbers(title))
     missing = sorted(wanted - named)

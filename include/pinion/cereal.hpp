@@ -67,7 +67,7 @@ void prologue(CerealOutput& archive, const T&) {
   archive.enter();
 }
 template <class T>
-void prologue(CerealInput& archive, const T&) {
+[[gnu::always_inline]] inline void prologue(CerealInput& archive, const T&) {
   archive.enter();
 }
 template <class T>

@@ -45,7 +45,7 @@ struct Lane {
 
   unsigned index = 0;
   unsigned seat = 0;
-  State state = State::none;
+  std::atomic<State> state{State::none};  // written with the lock held
   std::uint32_t generation = 0;
 
   shm::TaskRing::Producer tasks;

@@ -84,15 +84,15 @@ struct State {
   std::string failure;  // why it failed
   PoolStats counters;
   unsigned ready_workers = 0;
-  unsigned deaths_before_ready = 0;  // in a row
-  unsigned open_streams = 0;         // more items of them may come
-  bool must_tell_service = false;    // it has something to do now
-  bool started = false;              // the constructor has returned
-  std::string start_error;           // why it will not
-  bool leaving = false;              // workers were told to leave
-  bool looked_after = false;         // the service looks after the workers once a second
-  bool must_look_after = false;      // it is to begin with that
-  bool must_stop = false;            // the pool has failed: the service stops everything
+  unsigned deaths_before_ready = 0;    // in a row
+  unsigned open_streams = 0;           // more items of them may come
+  bool must_tell_service = false;      // it has something to do now
+  bool started = false;                // the constructor has returned
+  std::string start_error;             // why it will not
+  bool leaving = false;                // workers were told to leave
+  bool looked_after = false;           // the service looks after the workers once a second
+  bool must_look_after = false;        // it is to begin with that
+  std::atomic<bool> must_stop{false};  // terminated or failed: the service stops everything
   start::KeptCall initializer;
   start::KeptCall finalizer;
   start::KeptCall exception_handler;

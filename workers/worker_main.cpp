@@ -50,7 +50,7 @@ void close_birth_descriptors(const start::BirthFds& fds) noexcept {
 
 }  // namespace
 
-int worker_main(const start::Birth& birth, const start::BirthFds& fds) {
+int worker_main(const start::Birth& birth, const start::BirthFds& fds) noexcept {
   name_process(birth);
   offer_to_oom_killer();
   raise_descriptor_limit();

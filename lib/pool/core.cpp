@@ -183,7 +183,7 @@ void Core::when_done(LedgerEntry& entry, std::function<void()> callback) {
     }
   }
   if (callback) state_.post_callback(std::move(callback));
-  look_after();
+  call_collector();
 }
 
 bool Core::watch(LedgerEntry& entry, const detail::Watch& watch) {

@@ -119,7 +119,7 @@ class Core final : public detail::PoolCore {
   LedgerEntry* submit_large(const detail::Submission& submission, std::uint64_t token,
                             std::uint8_t flags);
   LedgerEntry& open_entry(const TaskOptions* options, bool with_side = false);
-  void look_after() noexcept;
+  void call_collector() noexcept;
   void set_going();
   bool join_workers(std::int64_t deadline);
   void check(const TaskOptions* options) const;

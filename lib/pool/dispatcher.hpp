@@ -39,9 +39,10 @@ class Dispatcher {
   /// A task that a worker has not started goes back to wait, ahead of the others. Frees the flight.
   /// The strong guarantee; after `reserve_requeue` it does not throw.
   void requeue(Lane& lane, std::uint16_t flight);
-  /// A single task has failed: it goes back to be started again, if its options say so and it has
-  /// not failed too often. Else false.
+  /// A single task has failed: whether its options say that it is started again, and it has not
+  /// failed too often.
   [[nodiscard]] bool may_retry(const Flight& flight) const noexcept;
+  /// If it may, it goes back to be started again. Else false.
   bool retry(Lane& lane, std::uint16_t flight);
   void reserve_requeue(const Lane& lane, std::span<const std::uint16_t> flights);
 

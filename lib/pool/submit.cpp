@@ -191,14 +191,14 @@ LedgerEntry& Core::open_entry(const TaskOptions* options, bool with_side) {
 }
 
 /// Work that waits needs somebody who collects.
-void Core::look_after() noexcept {
+void Core::call_collector() noexcept {
   if (state_.nobody_looks(false)) [[unlikely]]
     state_.tell_service_once();
 }
 
 /// What was accepted is on its way when this returns; with the start method `serial` it has run.
 void Core::set_going() {
-  look_after();
+  call_collector();
   if (state_.serial) turns_.run_in_place(os::never_ns);
 }
 

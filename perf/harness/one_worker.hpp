@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "perf/harness/contestant.hpp"
 #include "perf/harness/cpus.hpp"
+#include "perf/harness/spin.hpp"
 #include "perf/sizes.hpp"
 
 namespace pinion::perf {
@@ -21,6 +23,16 @@ inline PoolOptions one_worker() {
   options.processes = 1;
   options.placement = Placement(place_of(two_cpus().second));
   return options;
+}
+
+/// `sizes::apply_calls` calls of `apply`, one after the other: both sides stay awake.
+inline Sample apply_alone() {
+  Pool pool(one_worker());
+  const Pinned pinned(two_cpus().first);
+  for (std::uint64_t i = 0; i < sizes::apply_calls / 10; ++i) pool.apply(empty_task);
+  const auto start = Clock::now();
+  for (std::uint64_t i = 0; i < sizes::apply_calls; ++i) pool.apply(empty_task);
+  return {seconds_since(start), sizes::apply_calls};
 }
 
 /// Keeps `sizes::window` tasks in flight, a handle each, until `tasks` have ended.
